@@ -185,7 +185,7 @@ mirror_from_lines() {
         sed -nE 's/\[.*signed-by=([^] ]*).*\]/\1/; s/\[[^]]*\]//; p' | grep -m 1 .
 }
 
-# Suites in which to look, the machine's own first.
+# Suites in which to look: the machine's own, then the newest one.
 suites() {
     local id codename
     # shellcheck source=/dev/null
@@ -195,7 +195,7 @@ suites() {
     [ -n "$codename" ] || return 1
     case $id in
     ubuntu) printf '%s\n' "$codename" devel ;;
-    debian) printf '%s\n' "$codename" trixie sid | awk '!seen[$0]++' ;;
+    debian) printf '%s\n' "$codename" sid | awk '!seen[$0]++' ;;
     *) printf '%s\n' "$codename" ;;
     esac
 }
