@@ -6,6 +6,8 @@ set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly here
+# shellcheck source=deploy/native/packages.sh
+. "$here/packages.sh"
 readonly default_names=(victoria-metrics vmagent)
 readonly release_url=${GPUGLASS_RELEASE_URL:-https://github.com/VictoriaMetrics/VictoriaMetrics/releases/download}
 readonly checksums=${GPUGLASS_RELEASE_CHECKSUMS:-$here/checksums.txt}
@@ -41,7 +43,7 @@ note() {
 }
 
 flags_of() {
-    sed -nE 's/^[[:space:]]+(-[A-Za-z][A-Za-z0-9.]*)=.*/\1/p' "$here/programs/$1.conf"
+    sed -nE 's/^[[:space:]]+"?(-[A-Za-z][A-Za-z0-9.]*)=.*/\1/p' "$here/programs/$1.conf"
 }
 
 # Prints what keeps FILE from serving as NAME; nothing when it will do.
@@ -163,110 +165,19 @@ from_release() {
     take "$name" "$folder/$name-prod" copy "the official release (${archive%.tar.gz})"
 }
 
-# The machine's own mirror: the first source that carries the suite it runs.
-mirror() {
-    python3 - "$1" <<'PYTHON' 2>/dev/null || mirror_from_lines "$1"
-import glob, re, sys
-codename = sys.argv[1]
-for name in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
-    for stanza in re.split(r"\n\s*\n", open(name).read()):
-        lines = [line for line in stanza.splitlines() if line.strip() and not line.startswith("#")]
-        fields = dict((part.strip() for part in line.split(":", 1)) for line in lines if re.match(r"[\w-]+:", line))
-        if "deb" in fields.get("Types", "").split() and codename in fields.get("Suites", "").split():
-            print(fields["URIs"].split()[0], fields.get("Signed-By", ""))
-            sys.exit(0)
-sys.exit(1)
-PYTHON
-}
-
-mirror_from_lines() {
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-        sed -nE "s/^deb +(\[[^]]*\] +)?([^ ]+) +$1 .*/\2 \1/p" |
-        sed -nE 's/\[.*signed-by=([^] ]*).*\]/\1/; s/\[[^]]*\]//; p' | grep -m 1 .
-}
-
-# Suites in which to look: the machine's own, then the newest one.
-suites() {
-    local id codename
-    # shellcheck source=/dev/null
-    id=$(. /etc/os-release && echo "${ID:-}")
-    # shellcheck source=/dev/null
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    [ -n "$codename" ] || return 1
-    case $id in
-    ubuntu) printf '%s\n' "$codename" devel ;;
-    debian) printf '%s\n' "$codename" sid | awk '!seen[$0]++' ;;
-    *) printf '%s\n' "$codename" ;;
-    esac
-}
-
-# A private apt: its own lists, cache and sources, so that nothing of the system is touched.
-prepare_apt() {
-    local suite=$1 uri=$2 keyring=$3 root=$work/apt-$1 component=main
-    [[ $uri != *ubuntu* ]] || component='main universe'
-    mkdir -p "$root/lists/partial" "$root/cache/archives/partial"
-    printf 'deb [arch=%s%s] %s %s %s\n' "$arch" "${keyring:+ signed-by=$keyring}" "$uri" "$suite" "$component" \
-        >"$root/sources.list"
-    cat >"$root/apt.conf" <<CONF
-Dir::State::Lists "$root/lists";
-Dir::Cache "$root/cache";
-Dir::Etc::SourceList "$root/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Acquire::Languages "none";
-Acquire::Retries "1";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
-APT::Sandbox::User "$(id -un)";
-Debug::NoLocking "true";
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-CONF
-}
-
-fetch_package() {
-    local suite=$1 uri=$2 keyring=$3 folder=$work/apt-$1/unpacked reason
-    prepare_apt "$suite" "$uri" "$keyring"
-    if ! reason=$(private_apt "$suite" update 2>&1); then
-        note "packages of $suite: $(last_error "$reason")"
-    elif ! reason=$(cd "$work/apt-$suite" && private_apt "$suite" download victoria-metrics 2>&1); then
-        note "packages of $suite: $(last_error "$reason")"
-    elif dpkg-deb -x "$work/apt-$suite"/victoria-metrics_*.deb "$folder"; then
-        return 0
-    else
-        note "packages of $suite: victoria-metrics cannot be unpacked"
-    fi
-    return 1
-}
-
-private_apt() {
-    local suite=$1
-    shift
-    timeout 300 apt-get -qq -c "$work/apt-$suite/apt.conf" "$@"
-}
-
-last_error() {
-    grep -E '^(E|W): ' <<<"$1" | head -n 1 || say "apt-get failed"
-}
-
 from_packages() {
-    local name=$1 suite uri keyring codename package
-    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-        note "$name: no apt-get here to ask for packages"
-        return 1
-    fi
-    codename=$(suites | head -n 1) || true
-    if ! read -r uri keyring < <(mirror "${codename:-none}"); then
-        note "$name: no package mirror in the apt sources of this machine"
-        return 1
-    fi
-    for suite in $(suites); do
-        package=$work/apt-$suite/unpacked
-        [ -d "$work/apt-$suite" ] || say "looking into the packages of $suite"
-        [ -d "$package" ] || { [ ! -d "$work/apt-$suite" ] && fetch_package "$suite" "$uri" "$keyring"; } || continue
-        if [ ! -x "$package/usr/bin/$name" ]; then
+    local name=$1 suite folder reason
+    for suite in $(package_suites); do
+        folder=$work/packages-$suite
+        if [ ! -d "$folder" ]; then
+            say "looking into the packages of $suite"
+            reason=$(unpack_packages "$folder" "$suite" victoria-metrics) || note "packages of $suite: $reason"
+        fi
+        if [ ! -d "$folder/unpacked" ]; then
+            continue
+        elif [ ! -x "$folder/unpacked/usr/bin/$name" ]; then
             note "$name: not in the package of $suite"
-        elif take "$name" "$package/usr/bin/$name" copy "the package of $suite"; then
+        elif take "$name" "$folder/unpacked/usr/bin/$name" copy "the package of $suite"; then
             return 0
         fi
     done
