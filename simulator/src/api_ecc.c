@@ -1,0 +1,92 @@
+/* Memory errors and what was done about them. */
+#include "api.h"
+
+/* Where the card counts errors at all, and it is switched on. */
+static bool counts_errors(const Gpu *gpu) { return gpu->preset->data_center && gpu->ecc; }
+
+static uint64_t both_locations(const View *view, bool uncorrected, bool volatile_only) {
+    return model_ecc(view, uncorrected, LOCATION_DRAM, volatile_only) +
+           model_ecc(view, uncorrected, LOCATION_SRAM, volatile_only);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, unsigned type,
+                                                  unsigned counter, unsigned long long *count) {
+    BEGIN_DEVICE(call, device);
+    WANT(count != NULL && type < 2 && counter < 2);
+    SUPPORTED(counts_errors(call.view.gpu));
+    *count = both_locations(&call.view, type == 1, counter == 0);
+    return NVML_SUCCESS;
+}
+
+/* Since Ampere there are only two places. */
+NVML_API nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, unsigned type,
+                                                      unsigned counter, unsigned location,
+                                                      unsigned long long *count) {
+    BEGIN_DEVICE(call, device);
+    WANT(count != NULL && type < 2 && counter < 2 && location < LOCATIONS);
+    SUPPORTED(counts_errors(call.view.gpu));
+    SUPPORTED(location == LOCATION_DRAM || location == LOCATION_SRAM);
+    *count = model_ecc(&call.view, type == 1, location, counter == 0);
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetDetailedEccErrors(nvmlDevice_t device, unsigned type,
+                                                     unsigned counter,
+                                                     nvmlEccErrorCounts_t *counts) {
+    BEGIN_DEVICE(call, device);
+    WANT(counts != NULL && type < 2 && counter < 2);
+    SUPPORTED(counts_errors(call.view.gpu));
+    *counts = (nvmlEccErrorCounts_t){
+        .l2Cache = model_ecc(&call.view, type == 1, LOCATION_SRAM, counter == 0),
+        .deviceMemory = model_ecc(&call.view, type == 1, LOCATION_DRAM, counter == 0)};
+    return NVML_SUCCESS;
+}
+
+/* Pages were retired up to Turing; since then rows are remapped. */
+NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device, unsigned cause,
+                                                unsigned *count, unsigned long long *addresses) {
+    BEGIN_DEVICE(call, device);
+    (void)addresses;
+    WANT(count != NULL && cause < 2);
+    return NVML_ERROR_NOT_SUPPORTED;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages_v2(nvmlDevice_t device, unsigned cause,
+                                                   unsigned *count, unsigned long long *addresses,
+                                                   unsigned long long *timestamps) {
+    BEGIN_DEVICE(call, device);
+    (void)addresses;
+    (void)timestamps;
+    WANT(count != NULL && cause < 2);
+    return NVML_ERROR_NOT_SUPPORTED;
+}
+
+NVML_API NUMBER(nvmlDeviceGetRetiredPagesPendingStatus, false, 0)
+
+NVML_API nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *corrected,
+                                                unsigned *uncorrected, unsigned *pending,
+                                                unsigned *failure) {
+    BEGIN_DEVICE(call, device);
+    WANT(corrected != NULL && uncorrected != NULL && pending != NULL && failure != NULL);
+    SUPPORTED(call.view.gpu->preset->data_center);
+    *corrected = (unsigned)model_event_sum(&call.view, FAULT_REMAP, EVENT_CORRECTED);
+    *uncorrected = (unsigned)model_event_sum(&call.view, FAULT_REMAP, EVENT_UNCORRECTED);
+    *pending = model_event_sum(&call.view, FAULT_REMAP, EVENT_PENDING) > 0;
+    *failure = model_event_sum(&call.view, FAULT_REMAP, EVENT_FAILURE) > 0;
+    return NVML_SUCCESS;
+}
+
+enum { BANKS = 640 };
+
+NVML_API nvmlReturn_t nvmlDeviceGetRowRemapperHistogram(nvmlDevice_t device,
+                                                        nvmlRowRemapperHistogramValues_t *values) {
+    BEGIN_DEVICE(call, device);
+    WANT(values != NULL);
+    SUPPORTED(call.view.gpu->preset->data_center);
+    uint64_t rows = model_event_sum(&call.view, FAULT_REMAP, EVENT_CORRECTED) +
+                    model_event_sum(&call.view, FAULT_REMAP, EVENT_UNCORRECTED);
+    /* Each remapped row is in a bank of its own, which then has a little less to spare. */
+    unsigned used = rows < BANKS ? (unsigned)rows : BANKS;
+    *values = (nvmlRowRemapperHistogramValues_t){.max = BANKS - used, .high = used};
+    return NVML_SUCCESS;
+}

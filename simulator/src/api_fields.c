@@ -1,0 +1,229 @@
+/* Readings by field number, many in one call. */
+#include "api.h"
+
+#include <stdbool.h>
+
+enum { FIELD_MAX = 308, NOT_FROM_LINK = 0xFFFFFFFF };
+
+static nvmlReturn_t give_uint(nvmlFieldValue_t *field, bool supported, uint64_t value) {
+    SUPPORTED(supported);
+    field->valueType = VALUE_UINT;
+    field->value.ui = (unsigned)value;
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t give_long(nvmlFieldValue_t *field, bool supported, uint64_t value) {
+    SUPPORTED(supported);
+    field->valueType = VALUE_ULONG_LONG;
+    field->value.ull = value;
+    return NVML_SUCCESS;
+}
+
+/* Distances to limits are signed and counted from the highest temperature for work. */
+static nvmlReturn_t give_tlimit(nvmlFieldValue_t *field, const Preset *preset, unsigned limit) {
+    SUPPORTED(preset->has_tlimit);
+    field->valueType = VALUE_INT;
+    field->value.si = (int)preset->temp_max - (int)limit;
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t power_field(const View *view, nvmlFieldValue_t *field) {
+    const Preset *preset = view->gpu->preset;
+    switch (field->fieldId) {
+    case 185: /* average; scope 0 is the GPU, others are modules that these cards have not */
+        return give_uint(field, preset->has_power_average && field->scopeId == 0,
+                         model_power_average_mw(view));
+    case 186:
+        return give_uint(field, field->scopeId == 0, model_power_mw(view));
+    case 187:
+        return give_uint(field, true, preset->power_min);
+    case 188:
+        return give_uint(field, true, preset->power_max);
+    case 189:
+        return give_uint(field, true, preset->power_default);
+    case 190: /* enforced */
+    case 192: /* requested */
+        return give_uint(field, true, view->gpu->power_limit_mw);
+    default:
+        return NVML_ERROR_NOT_SUPPORTED;
+    }
+}
+
+static nvmlReturn_t reason_field(const View *view, nvmlFieldValue_t *field) {
+    static const struct {
+        unsigned id;
+        unsigned long long reasons;
+    } counters[] = {{74, REASON_SW_POWER_CAP},
+                    {75, REASON_SW_THERMAL | REASON_HW_THERMAL},
+                    {76, REASON_SYNC_BOOST},
+                    {269, REASON_SW_THERMAL},
+                    {270, REASON_HW_THERMAL},
+                    {271, REASON_HW_POWER_BRAKE},
+                    /* Board limit, low utilisation, reliability, application and base clocks:
+                     * nothing here ever counts for them. */
+                    {77, 0},
+                    {78, 0},
+                    {79, 0},
+                    {80, 0},
+                    {81, 0}};
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        if (counters[i].id == field->fieldId)
+            return give_long(field, true, model_reason_ns(view, counters[i].reasons));
+    return NVML_ERROR_NOT_SUPPORTED;
+}
+
+static nvmlReturn_t temperature_field(const View *view, nvmlFieldValue_t *field) {
+    const Preset *preset = view->gpu->preset;
+    switch (field->fieldId) {
+    case 82:
+        return give_uint(field, preset->has_memory_temp, model_memory_temperature(view));
+    case 193:
+        return give_tlimit(field, preset, preset->temp_shutdown);
+    case 194:
+        return give_tlimit(field, preset, preset->temp_slowdown);
+    case 195: /* memory has its own scale, and no distance by default */
+    case 196:
+        return give_tlimit(field, preset, preset->temp_max);
+    default:
+        return NVML_ERROR_NOT_SUPPORTED;
+    }
+}
+
+static nvmlReturn_t ecc_field(const View *view, nvmlFieldValue_t *field) {
+    const Gpu *gpu = view->gpu;
+    unsigned id = field->fieldId;
+    if (id <= 2)
+        return give_uint(field, true, gpu->ecc);
+    /* 3 and 4 are the volatile totals, 5 and 6 the aggregate ones; even ids are uncorrected. */
+    bool uncorrected = id % 2 == 0, volatile_only = id <= 4;
+    return give_long(field, gpu->preset->data_center && gpu->ecc,
+                     model_ecc(view, uncorrected, LOCATION_DRAM, volatile_only) +
+                         model_ecc(view, uncorrected, LOCATION_SRAM, volatile_only));
+}
+
+static nvmlReturn_t remap_field(const View *view, nvmlFieldValue_t *field) {
+    static const Part parts[] = {EVENT_CORRECTED, EVENT_UNCORRECTED, EVENT_PENDING, EVENT_FAILURE};
+    unsigned place = field->fieldId - 142;
+    uint64_t sum = model_event_sum(view, FAULT_REMAP, parts[place]);
+    return give_uint(field, view->gpu->preset->data_center, place < 2 ? sum : sum > 0);
+}
+
+static nvmlReturn_t pcie_field(const View *view, nvmlFieldValue_t *field) {
+    const Preset *preset = view->gpu->preset;
+    switch (field->fieldId) {
+    case 94:
+        return give_uint(field, true, model_event_sum(view, FAULT_PCIE_REPLAY, EVENT_VALUE));
+    case 95:
+        return give_uint(field, true, 0);
+    case 197:
+        return give_long(field, true, model_pcie_bytes(view, preset->pcie_tx_bytes));
+    case 198:
+        return give_long(field, true, model_pcie_bytes(view, preset->pcie_rx_bytes));
+    default: /* 169 and 173 to 182: error counts of the newer cards */
+        return give_uint(field, preset->has_pcie_errors, 0);
+    }
+}
+
+/* Payload, or everything on the wire, of one link or of all of them. */
+static nvmlReturn_t throughput_field(const View *view, nvmlFieldValue_t *field) {
+    const Preset *preset = view->gpu->preset;
+    bool all = field->scopeId == NOT_FROM_LINK;
+    SUPPORTED(preset->nvlink_links > 0);
+    WANT(all || field->scopeId < preset->nvlink_links);
+    double overhead = field->fieldId >= 140 ? 1.1 : 1;
+    uint64_t links = all ? preset->nvlink_links : 1;
+    return give_long(field, true, links * model_nvlink_kib(view, overhead));
+}
+
+/* State, speed, version and errors of the link that the scope names. */
+static nvmlReturn_t link_field(const View *view, nvmlFieldValue_t *field) {
+    const Preset *preset = view->gpu->preset;
+    SUPPORTED(preset->nvlink_links > 0);
+    WANT(field->scopeId < preset->nvlink_links);
+    bool up = model_nvlink_up(view, field->scopeId);
+    switch (field->fieldId) {
+    case 164:
+        return give_uint(field, true, up ? preset->nvlink_mbps : 0);
+    case 165:
+        return give_uint(field, true, up);
+    case 166:
+        return give_uint(field, true, preset->nvlink_version);
+    case 167:
+        return give_uint(field, true, 0);
+    default: /* 161 to 163: replays, recoveries, CRC errors */
+        return give_long(field, true, 0);
+    }
+}
+
+static nvmlReturn_t other_field(const View *view, nvmlFieldValue_t *field) {
+    const Preset *preset = view->gpu->preset;
+    const Fault *recovery;
+    switch (field->fieldId) {
+    case 38: /* flit CRC, data CRC, replay, recovery and ECC errors of all NVLinks */
+    case 45:
+    case 52:
+    case 59:
+    case 160:
+        return give_long(field, preset->nvlink_links > 0, 0);
+    case 83:
+        return give_long(field, true, model_energy_mj(view));
+    case 90:
+        return give_uint(field, preset->nvlink_links > 0, preset->nvlink_mbps);
+    case 91:
+        return give_uint(field, true, preset->nvlink_links);
+    case 170: /* chip-to-chip links are a thing of Grace */
+        return give_uint(field, true, 0);
+    case 184:
+    case 199:
+        return give_uint(field, true, 0);
+    case 230:
+        recovery = model_window(view, FAULT_RECOVERY);
+        return give_uint(field, true, recovery != NULL ? recovery->value : 0);
+    default:
+        return NVML_ERROR_NOT_SUPPORTED;
+    }
+}
+
+typedef nvmlReturn_t (*Reader)(const View *view, nvmlFieldValue_t *field);
+
+static Reader reader_of(unsigned id) {
+    static const struct {
+        unsigned first, last;
+        Reader read;
+    } ranges[] = {{1, 6, ecc_field},           {74, 81, reason_field},
+                  {82, 82, temperature_field}, {94, 95, pcie_field},
+                  {138, 141, throughput_field}, {142, 145, remap_field},
+                  {161, 167, link_field},      {169, 169, pcie_field},
+                  {173, 182, pcie_field},      {185, 190, power_field},
+                  {192, 192, power_field},     {193, 196, temperature_field},
+                  {197, 198, pcie_field},      {269, 271, reason_field}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (id >= ranges[i].first && id <= ranges[i].last)
+            return ranges[i].read;
+    return other_field;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
+                                               nvmlFieldValue_t *fields) {
+    BEGIN_DEVICE(call, device);
+    WANT(count > 0 && fields != NULL);
+    for (int i = 0; i < count; i++) {
+        nvmlFieldValue_t *field = &fields[i];
+        field->timestamp = call.now_us;
+        field->latencyUsec = 10;
+        field->valueType = VALUE_UINT;
+        field->value.ull = 0;
+        if (field->fieldId == 0 || field->fieldId >= FIELD_MAX)
+            field->nvmlReturn = NVML_ERROR_INVALID_ARGUMENT;
+        else
+            field->nvmlReturn = reader_of(field->fieldId)(&call.view, field);
+    }
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceClearFieldValues(nvmlDevice_t device, int count,
+                                                 nvmlFieldValue_t *fields) {
+    BEGIN_DEVICE(call, device);
+    WANT(count > 0 && fields != NULL);
+    return NVML_ERROR_NO_PERMISSION;
+}

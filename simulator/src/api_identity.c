@@ -1,0 +1,123 @@
+/* What a GPU is and how it is set up. */
+#include "api.h"
+
+NVML_API nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned length) {
+    BEGIN_DEVICE(call, device);
+    return give_text(call.view.gpu->name, name, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned length) {
+    BEGIN_DEVICE(call, device);
+    return give_text(call.view.gpu->uuid, uuid, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetSerial(nvmlDevice_t device, char *serial, unsigned length) {
+    BEGIN_DEVICE(call, device);
+    SUPPORTED(call.view.gpu->preset->data_center);
+    return give_text(call.view.gpu->serial, serial, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetBoardPartNumber(nvmlDevice_t device, char *part,
+                                                   unsigned length) {
+    BEGIN_DEVICE(call, device);
+    SUPPORTED(call.view.gpu->preset->part_number != NULL);
+    return give_text(call.view.gpu->preset->part_number, part, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetVbiosVersion(nvmlDevice_t device, char *version,
+                                                unsigned length) {
+    BEGIN_DEVICE(call, device);
+    return give_text(call.view.gpu->preset->vbios, version, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetInforomImageVersion(nvmlDevice_t device, char *version,
+                                                       unsigned length) {
+    BEGIN_DEVICE(call, device);
+    SUPPORTED(call.view.gpu->preset->inforom != NULL);
+    return give_text(call.view.gpu->preset->inforom, version, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetInforomVersion(nvmlDevice_t device, unsigned object,
+                                                  char *version, unsigned length) {
+    BEGIN_DEVICE(call, device);
+    static const char *const versions[] = {"2.1", "7.16", "2.0"};
+    WANT(object < 3);
+    SUPPORTED(call.view.gpu->preset->inforom != NULL);
+    return give_text(versions[object], version, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareVersion(nvmlDevice_t device, char *version) {
+    BEGIN_DEVICE(call, device);
+    return give_text(call.view.scenario->driver, version, 64);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareMode(nvmlDevice_t device, unsigned *enabled,
+                                                   unsigned *by_default) {
+    BEGIN_DEVICE(call, device);
+    WANT(enabled != NULL && by_default != NULL);
+    *enabled = *by_default = 1;
+    return NVML_SUCCESS;
+}
+
+/* clang-format off */
+NVML_API NUMBER(nvmlDeviceGetMinorNumber, true, gpu->minor)
+NVML_API NUMBER(nvmlDeviceGetBoardId, true, gpu->pci_domain << 16 | gpu->pci_bus << 8)
+NVML_API NUMBER(nvmlDeviceGetMultiGpuBoard, true, 0)
+NVML_API NUMBER(nvmlDeviceGetBrand, true, gpu->preset->brand)
+NVML_API NUMBER(nvmlDeviceGetArchitecture, true, gpu->preset->architecture)
+NVML_API NUMBER(nvmlDeviceGetNumGpuCores, true, gpu->preset->cores)
+NVML_API NUMBER(nvmlDeviceGetMemoryBusWidth, true, gpu->preset->bus_width_bits)
+NVML_API NUMBER(nvmlDeviceGetModuleId, true, gpu->preset->on_baseboard ? call.view.index % 8 + 1 : 0)
+NVML_API NUMBER(nvmlDeviceGetNumaNodeId, true, gpu->numa_node)
+NVML_API NUMBER(nvmlDeviceGetIrqNum, true, 120 + call.view.index)
+NVML_API NUMBER(nvmlDeviceGetBusType, true, 2)
+NVML_API NUMBER(nvmlDeviceGetPersistenceMode, true, gpu->persistence)
+NVML_API NUMBER(nvmlDeviceGetComputeMode, true, 0)
+NVML_API NUMBER(nvmlDeviceGetVirtualizationMode, true, 0)
+NVML_API NUMBER(nvmlDeviceGetDisplayMode, true, 0)
+NVML_API NUMBER(nvmlDeviceGetDisplayActive, true, 0)
+NVML_API NUMBER(nvmlDeviceGetPowerManagementMode, true, 1)
+NVML_API NUMBER(nvmlDeviceGetPowerSource, true, 0)
+NVML_API NUMBER(nvmlDeviceGetInforomConfigurationChecksum, gpu->preset->inforom != NULL, 0x5AE2C1F0 + call.view.index)
+NVML_API NUMBER(nvmlDeviceGetAccountingMode, true, 0)
+NVML_API NUMBER(nvmlDeviceGetAccountingBufferSize, true, 4000)
+NVML_API NUMBER(nvmlDeviceGetMaxMigDeviceCount, true, gpu->preset->has_mig ? 7 : 0)
+NVML_API NUMBER(nvmlDeviceIsMigDeviceHandle, true, 0)
+NVML_API NUMBER(nvmlDeviceGetGpuInstanceId, false, 0)
+NVML_API NUMBER(nvmlDeviceGetComputeInstanceId, false, 0)
+/* clang-format on */
+
+/* clang-format off */
+NVML_API PAIR(nvmlDeviceGetCudaComputeCapability, true, gpu->preset->cc_major, gpu->preset->cc_minor)
+NVML_API PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc)
+NVML_API PAIR(nvmlDeviceGetMigMode, gpu->preset->has_mig, 0, 0)
+NVML_API PAIR(nvmlDeviceGetDriverModel, false, 0, 0)
+NVML_API PAIR(nvmlDeviceGetDriverModel_v2, false, 0, 0)
+NVML_API PAIR(nvmlDeviceGetGpuOperationMode, false, 0, 0)
+NVML_API PAIR(nvmlDeviceGetAutoBoostedClocksEnabled, false, 0, 0)
+/* clang-format on */
+
+NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned *mode) {
+    BEGIN_DEVICE(call, device);
+    WANT(mode != NULL);
+    *mode = call.view.gpu->preset->data_center;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index,
+                                                          nvmlDevice_t *mig) {
+    BEGIN_DEVICE(call, device);
+    (void)index;
+    WANT(mig != NULL);
+    SUPPORTED(call.view.gpu->preset->has_mig);
+    return NVML_ERROR_NOT_FOUND;
+}
+
+NVML_API nvmlReturn_t nvmlGpmQueryDeviceSupport(nvmlDevice_t device, nvmlGpmSupport_t *support) {
+    BEGIN_DEVICE(call, device);
+    WANT(support != NULL);
+    if (support->version != 1)
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    support->isSupportedDevice = 0;
+    return NVML_SUCCESS;
+}

@@ -1,0 +1,148 @@
+/* Who uses the GPU. */
+#include "api.h"
+
+/* MIG is off: no process belongs to an instance. */
+static const unsigned no_instance = 0xFFFFFFFF;
+
+typedef void (*Store)(void *list, unsigned place, const Process *process);
+
+static void store_v1(void *list, unsigned place, const Process *process) {
+    ((nvmlProcessInfo_v1_t *)list)[place] =
+        (nvmlProcessInfo_v1_t){.pid = process->pid, .usedGpuMemory = process->memory};
+}
+
+static void store_v2(void *list, unsigned place, const Process *process) {
+    ((nvmlProcessInfo_v2_t *)list)[place] =
+        (nvmlProcessInfo_v2_t){process->pid, process->memory, no_instance, no_instance};
+}
+
+static void store_detail(void *list, unsigned place, const Process *process) {
+    ((nvmlProcessDetail_v1_t *)list)[place] =
+        (nvmlProcessDetail_v1_t){process->pid, process->memory, no_instance, no_instance, 0};
+}
+
+/* Fills the list, or only counts when it is too short. */
+static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned *count, void *list,
+                                   Store store) {
+    WANT(count != NULL);
+    const Scenario *scenario = view->scenario;
+    unsigned room = list != NULL ? *count : 0, found = 0;
+    for (size_t i = 0; i < scenario->process_count; i++) {
+        const Process *process = &scenario->processes[i];
+        if (process->type != type || !process_runs(process, view))
+            continue;
+        if (found < room)
+            store(list, found, process);
+        found++;
+    }
+    *count = found;
+    return found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
+#define LIST(function, type, store)                                                        \
+    nvmlReturn_t function(nvmlDevice_t device, unsigned *count, void *list) {                      \
+        BEGIN_DEVICE(call, device);                                                                \
+        return list_processes(&call.view, type, count, list, store);                               \
+    }
+
+/* clang-format off */
+NVML_API LIST(nvmlDeviceGetComputeRunningProcesses, PROCESS_COMPUTE, store_v1)
+NVML_API LIST(nvmlDeviceGetComputeRunningProcesses_v2, PROCESS_COMPUTE, store_v2)
+NVML_API LIST(nvmlDeviceGetComputeRunningProcesses_v3, PROCESS_COMPUTE, store_v2)
+NVML_API LIST(nvmlDeviceGetGraphicsRunningProcesses, PROCESS_GRAPHICS, store_v1)
+NVML_API LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, PROCESS_GRAPHICS, store_v2)
+NVML_API LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, PROCESS_GRAPHICS, store_v2)
+NVML_API LIST(nvmlDeviceGetMPSComputeRunningProcesses, PROCESS_MPS, store_v1)
+NVML_API LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, PROCESS_MPS, store_v2)
+NVML_API LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, PROCESS_MPS, store_v2)
+/* clang-format on */
+
+NVML_API nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
+                                                            nvmlProcessDetailList_v1_t *list) {
+    BEGIN_DEVICE(call, device);
+    WANT(list != NULL);
+    if (list->version != STRUCT_VERSION(*list, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    WANT(list->mode <= PROCESS_MPS);
+    SUPPORTED(call.view.gpu->preset->architecture >= 9);
+    return list_processes(&call.view, (ProcessType)list->mode, &list->numProcArrayEntries,
+                          list->procArray, store_detail);
+}
+
+/* The driver makes a sample of all processes each second. */
+static unsigned long long last_sample_us(const Call *call) {
+    const Scenario *scenario = call->view.scenario;
+    return (unsigned long long)scenario->start_us + (unsigned long long)call->view.t * 1000000ULL;
+}
+
+/* Only what was used at all is in a sample. */
+static bool sample(const View *view, const Process *process,
+                   nvmlProcessUtilizationInfo_v1_t *info) {
+    if (!process_runs(process, view))
+        return false;
+    *info = (nvmlProcessUtilizationInfo_v1_t){.pid = process->pid,
+                                              .smUtil = model_process_sm(process, view),
+                                              .memUtil = process->mem,
+                                              .encUtil = process->enc,
+                                              .decUtil = process->dec};
+    return info->smUtil + info->memUtil + info->encUtil + info->decUtil > 0;
+}
+
+typedef void (*StoreSample)(void *list, unsigned place,
+                            const nvmlProcessUtilizationInfo_v1_t *info);
+
+static nvmlReturn_t list_samples(const Call *call, unsigned long long last_seen, unsigned *count,
+                                 void *list, StoreSample store) {
+    enum { RING = 100 };
+    WANT(count != NULL);
+    if (list == NULL) {
+        /* A call without a list asks for the size of the driver's ring. */
+        *count = RING;
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    }
+    const Scenario *scenario = call->view.scenario;
+    unsigned room = *count, found = 0;
+    unsigned long long moment = last_sample_us(call);
+    View then = call->view;
+    then.t = (double)(unsigned long long)then.t;
+    for (size_t i = 0; i < scenario->process_count && moment > last_seen; i++) {
+        nvmlProcessUtilizationInfo_v1_t info;
+        if (!sample(&then, &scenario->processes[i], &info))
+            continue;
+        info.timeStamp = moment;
+        if (found < room)
+            store(list, found, &info);
+        found++;
+    }
+    *count = found;
+    if (found == 0)
+        return NVML_ERROR_NOT_FOUND;
+    return found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
+static void store_sample(void *list, unsigned place, const nvmlProcessUtilizationInfo_v1_t *info) {
+    ((nvmlProcessUtilizationSample_t *)list)[place] = (nvmlProcessUtilizationSample_t){
+        info->pid, info->timeStamp, info->smUtil, info->memUtil, info->encUtil, info->decUtil};
+}
+
+static void store_info(void *list, unsigned place, const nvmlProcessUtilizationInfo_v1_t *info) {
+    ((nvmlProcessUtilizationInfo_v1_t *)list)[place] = *info;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
+                                                      nvmlProcessUtilizationSample_t *samples,
+                                                      unsigned *count,
+                                                      unsigned long long last_seen) {
+    BEGIN_DEVICE(call, device);
+    return list_samples(&call, last_seen, count, samples, store_sample);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(
+    nvmlDevice_t device, nvmlProcessesUtilizationInfo_v1_t *info) {
+    BEGIN_DEVICE(call, device);
+    WANT(info != NULL);
+    if (info->version != STRUCT_VERSION(*info, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    return list_samples(&call, info->lastSeenTimeStamp, &info->processSamplesCount,
+                        info->procUtilArray, store_info);
+}

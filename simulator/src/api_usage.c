@@ -1,0 +1,121 @@
+/* Utilisation and memory. */
+#include "api.h"
+
+NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
+                                                    nvmlUtilization_t *utilization) {
+    BEGIN_DEVICE(call, device);
+    WANT(utilization != NULL);
+    utilization->gpu = model_percent(model_load(&call.view));
+    utilization->memory = model_memory_percent(&call.view);
+    return NVML_SUCCESS;
+}
+
+/* How long the driver looks for one engine reading. */
+enum { ENGINE_PERIOD_US = 167000 };
+
+#define ENGINE(function, condition, factor)                                                        \
+    PAIR(function, condition, model_percent((factor)*model_load(view)), ENGINE_PERIOD_US)
+
+/* clang-format off */
+NVML_API ENGINE(nvmlDeviceGetEncoderUtilization, gpu->preset->has_encoder, gpu->encoder)
+NVML_API ENGINE(nvmlDeviceGetDecoderUtilization, true, gpu->decoder)
+NVML_API ENGINE(nvmlDeviceGetJpgUtilization, true, gpu->jpeg)
+NVML_API ENGINE(nvmlDeviceGetOfaUtilization, true, gpu->ofa)
+/* clang-format on */
+
+NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
+                                                      nvmlGpuDynamicPstatesInfo_t *info) {
+    BEGIN_DEVICE(call, device);
+    WANT(info != NULL);
+    const double factors[] = {1, 0.6, call.view.gpu->decoder, 0.2};
+    *info = (nvmlGpuDynamicPstatesInfo_t){0};
+    for (unsigned i = 0; i < 4; i++) {
+        info->utilization[i].bIsPresent = 1;
+        info->utilization[i].percentage = model_percent(factors[i] * model_load(&call.view));
+    }
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetEncoderStats(nvmlDevice_t device, unsigned *sessions,
+                                                unsigned *fps, unsigned *latency_us) {
+    BEGIN_DEVICE(call, device);
+    WANT(sessions != NULL && fps != NULL && latency_us != NULL);
+    SUPPORTED(call.view.gpu->preset->has_encoder);
+    bool encoding = model_percent(call.view.gpu->encoder * model_load(&call.view)) > 0;
+    *sessions = encoding;
+    *fps = encoding ? 60 : 0;
+    *latency_us = encoding ? 4000 : 0;
+    return NVML_SUCCESS;
+}
+
+/* The sessions of the encoder and of frame capture are counted but not listed. */
+static nvmlReturn_t no_sessions(bool supported, unsigned *count) {
+    WANT(count != NULL);
+    SUPPORTED(supported);
+    *count = 0;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetEncoderSessions(nvmlDevice_t device, unsigned *count,
+                                                   void *sessions) {
+    BEGIN_DEVICE(call, device);
+    (void)sessions;
+    return no_sessions(call.view.gpu->preset->has_encoder, count);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetFBCSessions(nvmlDevice_t device, unsigned *count,
+                                               void *sessions) {
+    BEGIN_DEVICE(call, device);
+    (void)sessions;
+    return no_sessions(true, count);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetFBCStats(nvmlDevice_t device, nvmlFBCStats_t *stats) {
+    BEGIN_DEVICE(call, device);
+    WANT(stats != NULL);
+    *stats = (nvmlFBCStats_t){0};
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetEncoderCapacity(nvmlDevice_t device, unsigned codec,
+                                                   unsigned *capacity) {
+    BEGIN_DEVICE(call, device);
+    WANT(capacity != NULL && codec <= 2);
+    SUPPORTED(call.view.gpu->preset->has_encoder);
+    *capacity = 100;
+    return NVML_SUCCESS;
+}
+
+static unsigned long long mib(unsigned number) { return (unsigned long long)number << 20; }
+
+/* The first version counts what the driver keeps for itself as used. */
+NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+    BEGIN_DEVICE(call, device);
+    WANT(memory != NULL);
+    memory->total = mib(call.view.gpu->preset->memory_mib);
+    memory->used =
+        model_memory_used(&call.view) + mib(call.view.gpu->preset->memory_reserved_mib);
+    memory->free = memory->total - memory->used;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
+    BEGIN_DEVICE(call, device);
+    WANT(memory != NULL);
+    if (memory->version != STRUCT_VERSION(*memory, 2))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    memory->total = mib(call.view.gpu->preset->memory_mib);
+    memory->reserved = mib(call.view.gpu->preset->memory_reserved_mib);
+    memory->used = model_memory_used(&call.view);
+    memory->free = memory->total - memory->reserved - memory->used;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+    BEGIN_DEVICE(call, device);
+    WANT(memory != NULL);
+    memory->total = mib(call.view.gpu->preset->bar1_mib);
+    memory->used = mib(4);
+    memory->free = memory->total - memory->used;
+    return NVML_SUCCESS;
+}

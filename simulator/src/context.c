@@ -1,0 +1,251 @@
+#include "context.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A handle is an address in this array: it stays good over changes of the scenario. */
+struct nvmlDevice {
+    char unused;
+};
+static struct nvmlDevice handles[MAX_GPUS];
+
+/* A scenario that was replaced is never freed: another thread may still be using it, and only an
+ * edit of the file makes a new one. */
+static _Atomic(const Scenario *) current;
+static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int64_t next_look_us;
+static atomic_uint users;
+
+static int64_t clock_us(clockid_t id) {
+    struct timespec now;
+    clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+typedef struct {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec changed;
+} FileState;
+
+static bool same_state(const FileState *a, const FileState *b) {
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Reads the scenario if there is none yet or its file has changed; called with `reading` held. */
+static void read_again(void) {
+    static FileState seen;
+    static bool tried;
+    char error[1024];
+    const char *path = getenv("GPUGLASS_SIM_SCENARIO");
+    Scenario *scenario;
+    if (path == NULL || *path == '\0') {
+        if (tried)
+            return;
+        scenario = scenario_default(error, sizeof error);
+    } else {
+        struct stat status;
+        FileState state = {0};
+        if (stat(path, &status) == 0)
+            state = (FileState){status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+        if (tried && same_state(&state, &seen))
+            return;
+        seen = state;
+        scenario = scenario_from_file(path, error, sizeof error);
+    }
+    tried = true;
+    if (scenario == NULL)
+        fprintf(stderr, "%s\n", error);
+    else
+        atomic_store(&current, scenario);
+}
+
+const Scenario *context_scenario(void) {
+    const int64_t look_every_us = 100000;
+    int64_t now = clock_us(CLOCK_MONOTONIC);
+    int64_t due = atomic_load(&next_look_us);
+    if (now < due)
+        return atomic_load(&current);
+    pthread_mutex_lock(&reading);
+    if (atomic_load(&next_look_us) == due) {
+        read_again();
+        atomic_store(&next_look_us, now + look_every_us);
+    }
+    pthread_mutex_unlock(&reading);
+    return atomic_load(&current);
+}
+
+double context_time(const Scenario *scenario, int64_t *now_us) {
+    if (scenario->frozen) {
+        *now_us = scenario->start_us + (int64_t)floor(scenario->frozen_at * 1e6 + 0.5);
+        return scenario->frozen_at;
+    }
+    *now_us = clock_us(CLOCK_REALTIME);
+    return *now_us > scenario->start_us ? (double)(*now_us - scenario->start_us) / 1e6 : 0;
+}
+
+unsigned context_gpu_count(const Scenario *scenario, double t) {
+    unsigned count = scenario->gpu_count;
+    for (size_t i = 0; i < scenario->fault_count; i++)
+        if (scenario->faults[i].kind == FAULT_GPU_COUNT && fault_active(&scenario->faults[i], t))
+            count = scenario->faults[i].value;
+    return count;
+}
+
+bool context_gpu_lost(const Scenario *scenario, unsigned index, double t) {
+    for (size_t i = 0; i < scenario->fault_count; i++) {
+        const Fault *fault = &scenario->faults[i];
+        if (fault->kind == FAULT_LOST && fault->gpus >> index & 1 && fault_active(fault, t))
+            return true;
+    }
+    return false;
+}
+
+nvmlDevice_t context_handle(unsigned index) { return &handles[index]; }
+
+bool context_index(nvmlDevice_t device, unsigned *index) {
+    uintptr_t offset = (uintptr_t)device - (uintptr_t)handles;
+    *index = (unsigned)(offset / sizeof *handles);
+    return (uintptr_t)device >= (uintptr_t)handles && offset < sizeof handles;
+}
+
+void context_sleep(double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    double whole = floor(seconds);
+    until.tv_sec += (time_t)whole;
+    until.tv_nsec += (long)((seconds - whole) * 1e9);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        continue;
+}
+
+static void delay(const Scenario *scenario, const char *name) {
+    double seconds = scenario->default_latency;
+    for (size_t i = 0; i < scenario->latency_count; i++)
+        if (strcmp(scenario->latencies[i].call, name) == 0)
+            seconds = scenario->latencies[i].seconds;
+    if (seconds > 0)
+        context_sleep(seconds);
+}
+
+/* No lock is held here: other threads' calls go on. */
+static void hang(const Scenario *scenario, const Fault *fault) {
+    int64_t ignored;
+    double end = fault_end(fault, context_time(scenario, &ignored));
+    while (context_time(scenario, &ignored) < end)
+        context_sleep(0.02);
+}
+
+static void crash(void) {
+    int *volatile nowhere = NULL;
+    *(volatile int *)nowhere = 0;
+}
+
+static bool fault_meant(const Fault *fault, const char *name, const View *view) {
+    /* A fault for certain GPUs is not for calls that have no GPU. */
+    bool here = view->gpu != NULL ? fault_touches(fault, view) : fault->gpus == ~(GpuMask)0;
+    return here && (fault->call[0] == '\0' || strcmp(fault->call, name) == 0) &&
+           fault_active(fault, view->t);
+}
+
+static nvmlReturn_t suffer(const char *name, const View *view) {
+    for (size_t i = 0; i < view->scenario->fault_count; i++) {
+        const Fault *fault = &view->scenario->faults[i];
+        if (fault->kind != FAULT_HANG && fault->kind != FAULT_SEGFAULT &&
+            fault->kind != FAULT_ERROR)
+            continue;
+        if (!fault_meant(fault, name, view))
+            continue;
+        if (fault->kind == FAULT_ERROR)
+            return fault->code;
+        if (fault->kind == FAULT_HANG)
+            hang(view->scenario, fault);
+        else
+            crash();
+    }
+    return NVML_SUCCESS;
+}
+
+static void set_time(Call *call) {
+    call->view.t = context_time(call->view.scenario, &call->now_us);
+}
+
+nvmlReturn_t call_begin(const char *name, Call *call) {
+    *call = (Call){.view.scenario = context_scenario()};
+    if (atomic_load(&users) == 0 || call->view.scenario == NULL)
+        return NVML_ERROR_UNINITIALIZED;
+    delay(call->view.scenario, name);
+    set_time(call);
+    return suffer(name, &call->view);
+}
+
+nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call) {
+    *call = (Call){.view.scenario = context_scenario()};
+    const Scenario *scenario = call->view.scenario;
+    if (atomic_load(&users) == 0 || scenario == NULL)
+        return NVML_ERROR_UNINITIALIZED;
+    if (!context_index(device, &call->view.index))
+        return NVML_ERROR_INVALID_ARGUMENT;
+    delay(scenario, name);
+    set_time(call);
+    /* A handle from a time when there were more GPUs. */
+    if (call->view.index >= context_gpu_count(scenario, call->view.t))
+        return NVML_ERROR_GPU_IS_LOST;
+    call->view.gpu = &scenario->gpus[call->view.index];
+    nvmlReturn_t result = suffer(name, &call->view);
+    if (result != NVML_SUCCESS)
+        return result;
+    set_time(call); /* a hang may have passed */
+    if (context_gpu_lost(scenario, call->view.index, call->view.t))
+        return NVML_ERROR_GPU_IS_LOST;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t context_init(const char *name) {
+    Call call = {.view.scenario = context_scenario()};
+    if (call.view.scenario == NULL)
+        return NVML_ERROR_UNKNOWN;
+    delay(call.view.scenario, name);
+    set_time(&call);
+    nvmlReturn_t result = suffer(name, &call.view);
+    for (size_t i = 0; i < call.view.scenario->fault_count && result == NVML_SUCCESS; i++) {
+        const Fault *fault = &call.view.scenario->faults[i];
+        if (fault->kind == FAULT_INIT && fault_active(fault, call.view.t))
+            result = fault->code;
+    }
+    if (result == NVML_SUCCESS)
+        atomic_fetch_add(&users, 1);
+    return result;
+}
+
+nvmlReturn_t context_shutdown(const char *name) {
+    BEGIN(call);
+    delay(call.view.scenario, name);
+    unsigned count = atomic_load(&users);
+    while (count > 0)
+        if (atomic_compare_exchange_weak(&users, &count, count - 1))
+            return NVML_SUCCESS;
+    return NVML_ERROR_UNINITIALIZED;
+}
+
+nvmlReturn_t give_text(const char *text, char *buffer, unsigned size) {
+    WANT(buffer != NULL);
+    size_t needed = strlen(text) + 1;
+    if (size < needed)
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    memcpy(buffer, text, needed);
+    return NVML_SUCCESS;
+}

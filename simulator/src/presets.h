@@ -1,0 +1,50 @@
+/* What each kind of card is and can do. */
+#ifndef PRESETS_H
+#define PRESETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct {
+    const char *id;
+    const char *name;
+    const char *vbios;
+    const char *part_number; /* NULL: not readable on this card */
+    const char *inforom;     /* NULL: likewise */
+    unsigned brand;
+    unsigned architecture;
+    unsigned cc_major, cc_minor;
+    unsigned cores;
+    unsigned bus_width_bits;
+    unsigned pci_device_id, pci_subsystem_id;
+    unsigned pcie_gen, pcie_gen_idle, pcie_width;
+    unsigned memory_mib, memory_reserved_mib, bar1_mib;
+    /* milliwatts */
+    unsigned power_idle, power_default, power_min, power_max;
+    /* MHz */
+    unsigned sm_idle, sm_max, mem_idle, mem_max;
+    /* degrees Celsius; the last three are thresholds */
+    unsigned temp_idle, temp_load, memory_temp_idle, memory_temp_load;
+    unsigned temp_max, temp_slowdown, temp_shutdown, memory_temp_max;
+    /* per second at full load */
+    unsigned long long pcie_tx_bytes, pcie_rx_bytes, nvlink_kib;
+    unsigned nvlink_links, nvlink_mbps, nvlink_version;
+    unsigned fans;
+    unsigned pstate_load, pstate_idle;
+    bool data_center; /* serial number, application clocks, ECC counters, row remapping, MIG */
+    bool has_memory_temp;
+    bool has_power_average; /* GA100 only has the instantaneous reading */
+    bool has_tlimit;        /* Ada and newer */
+    bool has_encoder;
+    bool has_mig;
+    bool has_pcie_errors; /* the detailed PCIe error counters */
+    bool has_fabric;
+    bool on_baseboard; /* carries a module id */
+} Preset;
+
+/* NULL if there is none of this name. */
+const Preset *preset_find(const char *id);
+/* All names, for error messages. */
+const char *preset_names(void);
+
+#endif

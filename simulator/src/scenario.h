@@ -1,0 +1,115 @@
+/* A scenario: the machine that is played, and what happens to it when. See README.md for the language. */
+#ifndef SCENARIO_H
+#define SCENARIO_H
+
+#include "nvml_abi.h"
+#include "presets.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MAX_GPUS = 32, MAX_PROCESSES = 512, MAX_FAULTS = 256, MAX_LATENCIES = 64, MAX_MISSING = 64 };
+enum { CALL_NAME_SIZE = 64 };
+
+typedef uint64_t GpuMask;
+
+typedef enum { LOAD_CONSTANT, LOAD_WAVE, LOAD_BURST } LoadShape;
+
+typedef struct {
+    LoadShape shape;
+    double min, max;      /* a constant has both equal */
+    double period, phase; /* seconds; part of a period */
+    double duty;          /* part of the period a burst stays at max */
+} Load;
+
+typedef struct {
+    const Preset *preset;
+    char name[96];
+    char uuid[96];
+    char serial[32];
+    unsigned pci_domain, pci_bus;
+    unsigned minor;
+    unsigned numa_node;
+    unsigned power_limit_mw;
+    uint64_t memory_base, memory_load;       /* bytes: always used; used in proportion to the load */
+    double encoder, decoder, jpeg, ofa;      /* engine utilisation at full load */
+    bool persistence, ecc;
+    Load load;
+} Gpu;
+
+typedef enum { PROCESS_COMPUTE, PROCESS_GRAPHICS, PROCESS_MPS } ProcessType;
+
+typedef struct {
+    unsigned pid;
+    GpuMask gpus;
+    ProcessType type;
+    uint64_t memory;
+    bool follows_load; /* no sm= given: its share of the GPU's utilisation */
+    unsigned sm, mem, enc, dec;
+    double from, until;
+    char name[64];
+} Process;
+
+typedef enum {
+    FAULT_LOST,
+    FAULT_HANG,
+    FAULT_SEGFAULT,
+    FAULT_ERROR,
+    FAULT_INIT,
+    FAULT_GPU_COUNT,
+    FAULT_THROTTLE,
+    FAULT_LOAD,
+    FAULT_NVLINK_DOWN,
+    FAULT_PCIE_LINK,
+    FAULT_RECOVERY,
+    FAULT_XID,
+    FAULT_ECC,
+    FAULT_REMAP,
+    FAULT_PCIE_REPLAY,
+    FAULT_RESET_COUNTERS
+} FaultKind;
+
+typedef struct {
+    FaultKind kind;
+    double at, duration, every; /* INFINITY: for ever; every 0: once */
+    GpuMask gpus;
+    char call[CALL_NAME_SIZE]; /* empty: every call */
+    nvmlReturn_t code;
+    unsigned long long reason;
+    double load;
+    unsigned value; /* xid code, number of GPUs, link, link width, recovery action, replays */
+    unsigned corrected, uncorrected, location;
+    unsigned pending, failure;
+} Fault;
+
+typedef struct {
+    char call[CALL_NAME_SIZE];
+    double seconds;
+} Latency;
+
+typedef struct {
+    char driver[80];
+    int cuda; /* 13000 is 13.0 */
+    int64_t start_us;
+    bool frozen;
+    double frozen_at;
+    unsigned pcie_counter_bits;
+    unsigned gpu_count;
+    Gpu gpus[MAX_GPUS];
+    size_t process_count;
+    Process processes[MAX_PROCESSES];
+    size_t fault_count;
+    Fault faults[MAX_FAULTS];
+    double default_latency;
+    size_t latency_count;
+    Latency latencies[MAX_LATENCIES];
+    size_t missing_count;
+    char missing[MAX_MISSING][CALL_NAME_SIZE];
+} Scenario;
+
+/* Both give NULL, and one line in `error`, for a scenario that is not valid. */
+Scenario *scenario_from_file(const char *path, char *error, size_t error_size);
+Scenario *scenario_default(char *error, size_t error_size);
+
+#endif

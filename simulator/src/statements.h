@@ -1,0 +1,14 @@
+/* The statements of a scenario file. */
+#ifndef STATEMENTS_H
+#define STATEMENTS_H
+
+#include "text.h"
+
+/* Gives GPU `index` the properties that its card has without further lines. */
+void gpu_set_up(Gpu *gpu, unsigned index, const Preset *preset);
+/* Reads the parser's words as one statement. */
+bool read_statement(Parser *parser);
+/* Reads `at ...`, a fault or an event. In faults.c. */
+bool read_fault(Parser *parser);
+
+#endif

@@ -1,0 +1,56 @@
+/* Takes the functions that a scenario calls missing out of this library's symbol table when it is
+ * loaded, so that dlsym finds them as little as in the older driver that is played. */
+#include "context.h"
+
+#include <elf.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef struct {
+    ElfW(Sym) * symbols;
+    const char *strings;
+    size_t count;
+} SymbolTable;
+
+static SymbolTable own_symbols(void) {
+    SymbolTable table = {0};
+    for (const ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
+        /* The loader has already made these addresses absolute. */
+        if (entry->d_tag == DT_SYMTAB)
+            table.symbols = (ElfW(Sym) *)entry->d_un.d_ptr;
+        else if (entry->d_tag == DT_STRTAB)
+            table.strings = (const char *)entry->d_un.d_ptr;
+        else if (entry->d_tag == DT_HASH)
+            table.count = ((const ElfW(Word) *)entry->d_un.d_ptr)[1];
+    }
+    return table;
+}
+
+/* A symbol without value and section is one that this library only refers to. */
+static bool undefine(ElfW(Sym) * symbol) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = (uintptr_t)symbol & ~(page - 1);
+    size_t length = (uintptr_t)(symbol + 1) - start;
+    if (mprotect((void *)start, length, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    symbol->st_value = 0;
+    symbol->st_shndx = SHN_UNDEF;
+    return mprotect((void *)start, length, PROT_READ) == 0;
+}
+
+__attribute__((constructor)) static void remove_missing(void) {
+    const Scenario *scenario = context_scenario();
+    if (scenario == NULL || scenario->missing_count == 0)
+        return;
+    SymbolTable table = own_symbols();
+    for (size_t i = 0; i < scenario->missing_count; i++)
+        for (size_t s = 0; s < table.count; s++) {
+            if (strcmp(table.strings + table.symbols[s].st_name, scenario->missing[i]) != 0)
+                continue;
+            if (!undefine(&table.symbols[s]))
+                fprintf(stderr, "cannot hide %s\n", scenario->missing[i]);
+        }
+}
