@@ -8,8 +8,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, unsigned type,
     return NVML_SUCCESS;
 }
 
-NVML_API nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned type,
-                                                unsigned *mhz) {
+NVML_API nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned type, unsigned *mhz) {
     BEGIN_DEVICE(call, device);
     WANT(mhz != NULL && type < CLOCK_TYPES);
     *mhz = model_max_clock_mhz(call.view.gpu, type);

@@ -85,8 +85,7 @@ static double next_untold(const nvmlEventSet_t set, const Fault *fault, size_t o
     return fault_next_start(fault, set->told_until);
 }
 
-static bool find_event(const nvmlEventSet_t set, const Scenario *scenario, double t,
-                       Event *found) {
+static bool find_event(const nvmlEventSet_t set, const Scenario *scenario, double t, Event *found) {
     *found = (Event){.at = INFINITY};
     for (size_t i = 0; i < scenario->fault_count; i++) {
         const Fault *fault = &scenario->faults[i];

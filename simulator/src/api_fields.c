@@ -190,13 +190,12 @@ static Reader reader_of(unsigned id) {
     static const struct {
         unsigned first, last;
         Reader read;
-    } ranges[] = {{1, 6, ecc_field},           {74, 81, reason_field},
-                  {82, 82, temperature_field}, {94, 95, pcie_field},
-                  {138, 141, throughput_field}, {142, 145, remap_field},
-                  {161, 167, link_field},      {169, 169, pcie_field},
-                  {173, 182, pcie_field},      {185, 190, power_field},
-                  {192, 192, power_field},     {193, 196, temperature_field},
-                  {197, 198, pcie_field},      {269, 271, reason_field}};
+    } ranges[] = {
+        {1, 6, ecc_field},       {74, 81, reason_field},       {82, 82, temperature_field},
+        {94, 95, pcie_field},    {138, 141, throughput_field}, {142, 145, remap_field},
+        {161, 167, link_field},  {169, 169, pcie_field},       {173, 182, pcie_field},
+        {185, 190, power_field}, {192, 192, power_field},      {193, 196, temperature_field},
+        {197, 198, pcie_field},  {269, 271, reason_field}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (id >= ranges[i].first && id <= ranges[i].last)
             return ranges[i].read;

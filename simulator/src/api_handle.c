@@ -113,8 +113,8 @@ static void describe_pci(const Gpu *gpu, nvmlPciInfo_t *pci) {
                            .bus = gpu->pci_bus,
                            .pciDeviceId = gpu->preset->pci_device_id,
                            .pciSubSystemId = gpu->preset->pci_subsystem_id};
-    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:00.0",
-             gpu->pci_domain & 0xFFFF, gpu->pci_bus & 0xFF);
+    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:00.0", gpu->pci_domain & 0xFFFF,
+             gpu->pci_bus & 0xFF);
     snprintf(pci->busId, sizeof pci->busId, "%08X:%02X:00.0", gpu->pci_domain, gpu->pci_bus);
 }
 

@@ -85,9 +85,9 @@ NVML_API NUMBER(nvmlDeviceGetMaxMigDeviceCount, true, gpu->preset->has_mig ? 7 :
 NVML_API NUMBER(nvmlDeviceIsMigDeviceHandle, true, 0)
 NVML_API NUMBER(nvmlDeviceGetGpuInstanceId, false, 0)
 NVML_API NUMBER(nvmlDeviceGetComputeInstanceId, false, 0)
-/* clang-format on */
+    /* clang-format on */
 
-/* clang-format off */
+    /* clang-format off */
 NVML_API PAIR(nvmlDeviceGetCudaComputeCapability, true, gpu->preset->cc_major, gpu->preset->cc_minor)
 NVML_API PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc)
 NVML_API PAIR(nvmlDeviceGetMigMode, gpu->preset->has_mig, 0, 0)
@@ -95,9 +95,9 @@ NVML_API PAIR(nvmlDeviceGetDriverModel, false, 0, 0)
 NVML_API PAIR(nvmlDeviceGetDriverModel_v2, false, 0, 0)
 NVML_API PAIR(nvmlDeviceGetGpuOperationMode, false, 0, 0)
 NVML_API PAIR(nvmlDeviceGetAutoBoostedClocksEnabled, false, 0, 0)
-/* clang-format on */
+    /* clang-format on */
 
-NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned *mode) {
+    NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned *mode) {
     BEGIN_DEVICE(call, device);
     WANT(mode != NULL);
     *mode = call.view.gpu->preset->data_center;

@@ -22,10 +22,10 @@ NVML_API NUMBER(nvmlDeviceGetMaxPcieLinkWidth, true, gpu->preset->pcie_width)
 NVML_API NUMBER(nvmlDeviceGetPcieSpeed, true, pcie_speed(view))
 NVML_API NUMBER(nvmlDeviceGetPcieLinkMaxSpeed, true, gpu->preset->pcie_gen + 1)
 NVML_API NUMBER(nvmlDeviceGetPcieReplayCounter, true, model_event_sum(view, FAULT_PCIE_REPLAY, EVENT_VALUE))
-/* clang-format on */
+    /* clang-format on */
 
-NVML_API nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned counter,
-                                                  unsigned *kilobytes) {
+    NVML_API nvmlReturn_t
+    nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned counter, unsigned *kilobytes) {
     BEGIN_DEVICE(call, device);
     WANT(kilobytes != NULL && counter < 2);
     const Preset *preset = call.view.gpu->preset;
@@ -48,12 +48,14 @@ NVML_API nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned 
 /* clang-format off */
 NVML_API LINK_NUMBER(nvmlDeviceGetNvLinkState, unsigned, model_nvlink_up(view, link))
 NVML_API LINK_NUMBER(nvmlDeviceGetNvLinkVersion, unsigned, view->gpu->preset->nvlink_version)
-/* clang-format on */
+    /* clang-format on */
 
-enum { REMOTE_SWITCH = 2 };
+    enum {
+        REMOTE_SWITCH = 2
+    };
 NVML_API LINK_NUMBER(nvmlDeviceGetNvLinkRemoteDeviceType, unsigned, REMOTE_SWITCH)
 
-static nvmlReturn_t link_detail(const View *view, unsigned link, bool valid) {
+    static nvmlReturn_t link_detail(const View *view, unsigned link, bool valid) {
     WANT(valid);
     SUPPORTED(view->gpu->preset->nvlink_links > 0);
     WANT(link < view->gpu->preset->nvlink_links);
@@ -61,8 +63,7 @@ static nvmlReturn_t link_detail(const View *view, unsigned link, bool valid) {
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkErrorCounter(nvmlDevice_t device, unsigned link,
-                                                      unsigned counter,
-                                                      unsigned long long *value) {
+                                                      unsigned counter, unsigned long long *value) {
     BEGIN_DEVICE(call, device);
     nvmlReturn_t result = link_detail(&call.view, link, value != NULL && counter < 5);
     if (result == NVML_SUCCESS)

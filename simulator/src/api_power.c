@@ -16,10 +16,10 @@ NVML_API NUMBER(nvmlDeviceGetPowerState, true, model_idle(view) ? gpu->preset->p
 NVML_API NUMBER(nvmlDeviceGetPerformanceState, true, model_idle(view) ? gpu->preset->pstate_idle : gpu->preset->pstate_load)
 NVML_API NUMBER(nvmlDeviceGetNumFans, true, gpu->preset->fans)
 NVML_API NUMBER(nvmlDeviceGetFanSpeed, gpu->preset->fans > 0, model_fan_percent(view))
-/* clang-format on */
+    /* clang-format on */
 
-NVML_API nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
-                                                          unsigned long long *millijoules) {
+    NVML_API nvmlReturn_t
+    nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *millijoules) {
     BEGIN_DEVICE(call, device);
     WANT(millijoules != NULL);
     *millijoules = model_energy_mj(&call.view);
@@ -78,8 +78,7 @@ static nvmlReturn_t fan_speed(const View *view, unsigned fan, unsigned *speed) {
     return NVML_SUCCESS;
 }
 
-NVML_API nvmlReturn_t nvmlDeviceGetFanSpeed_v2(nvmlDevice_t device, unsigned fan,
-                                               unsigned *speed) {
+NVML_API nvmlReturn_t nvmlDeviceGetFanSpeed_v2(nvmlDevice_t device, unsigned fan, unsigned *speed) {
     BEGIN_DEVICE(call, device);
     return fan_speed(&call.view, fan, speed);
 }

@@ -39,7 +39,7 @@ static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned 
     return found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
-#define LIST(function, type, store)                                                        \
+#define LIST(function, type, store)                                                                \
     nvmlReturn_t function(nvmlDevice_t device, unsigned *count, void *list) {                      \
         BEGIN_DEVICE(call, device);                                                                \
         return list_processes(&call.view, type, count, list, store);                               \

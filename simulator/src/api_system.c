@@ -91,8 +91,8 @@ NVML_API nvmlReturn_t nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_v1_t 
     char text[sizeof info->branch];
     int digits = (int)strcspn(call.view.scenario->driver, ".");
     snprintf(text, sizeof text, "r%.*s_00", digits, call.view.scenario->driver);
-    return give_text(text, info->branch, length < sizeof info->branch ? length
-                                                                      : sizeof info->branch);
+    return give_text(text, info->branch,
+                     length < sizeof info->branch ? length : sizeof info->branch);
 }
 
 NVML_API nvmlReturn_t nvmlSystemGetProcessName(unsigned pid, char *name, unsigned length) {

@@ -14,17 +14,17 @@ NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
 enum { ENGINE_PERIOD_US = 167000 };
 
 #define ENGINE(function, condition, factor)                                                        \
-    PAIR(function, condition, model_percent((factor)*model_load(view)), ENGINE_PERIOD_US)
+    PAIR(function, condition, model_percent((factor) * model_load(view)), ENGINE_PERIOD_US)
 
 /* clang-format off */
 NVML_API ENGINE(nvmlDeviceGetEncoderUtilization, gpu->preset->has_encoder, gpu->encoder)
 NVML_API ENGINE(nvmlDeviceGetDecoderUtilization, true, gpu->decoder)
 NVML_API ENGINE(nvmlDeviceGetJpgUtilization, true, gpu->jpeg)
 NVML_API ENGINE(nvmlDeviceGetOfaUtilization, true, gpu->ofa)
-/* clang-format on */
+    /* clang-format on */
 
-NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
-                                                      nvmlGpuDynamicPstatesInfo_t *info) {
+    NVML_API nvmlReturn_t
+    nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device, nvmlGpuDynamicPstatesInfo_t *info) {
     BEGIN_DEVICE(call, device);
     WANT(info != NULL);
     const double factors[] = {1, 0.6, call.view.gpu->decoder, 0.2};
@@ -93,8 +93,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t 
     BEGIN_DEVICE(call, device);
     WANT(memory != NULL);
     memory->total = mib(call.view.gpu->preset->memory_mib);
-    memory->used =
-        model_memory_used(&call.view) + mib(call.view.gpu->preset->memory_reserved_mib);
+    memory->used = model_memory_used(&call.view) + mib(call.view.gpu->preset->memory_reserved_mib);
     memory->free = memory->total - memory->used;
     return NVML_SUCCESS;
 }

@@ -15,8 +15,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", error);
         return 2;
     }
-    printf("%s: ok, %u GPU%s\n", argv[1], scenario->gpu_count,
-           scenario->gpu_count == 1 ? "" : "s");
+    printf("%s: ok, %u GPU%s\n", argv[1], scenario->gpu_count, scenario->gpu_count == 1 ? "" : "s");
     free(scenario);
     return 0;
 }

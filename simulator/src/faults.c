@@ -11,10 +11,10 @@ enum { MAX_KEYS = 5 };
 typedef struct {
     const char *name;
     FaultKind kind;
-    bool instant;                     /* happens at a moment: `for` makes no sense */
-    const char *argument;             /* what stands after the kind, for the error message */
+    bool instant;         /* happens at a moment: `for` makes no sense */
+    const char *argument; /* what stands after the kind, for the error message */
     Setter set_argument;
-    const char *keys[MAX_KEYS];       /* what else it understands */
+    const char *keys[MAX_KEYS]; /* what else it understands */
     const char *required[MAX_KEYS];
 } KindRule;
 
@@ -59,8 +59,9 @@ static bool set_action(Parser *parser, const char *value, void *target) {
             ((Fault *)target)->value = i;
             return true;
         }
-    return fail(parser, "unknown action \"%s\" (known: none, gpu_reset, node_reboot, drain_p2p, "
-                        "drain_and_reset, recover_imex_domain, bus_reset, system_reboot)",
+    return fail(parser,
+                "unknown action \"%s\" (known: none, gpu_reset, node_reboot, drain_p2p, "
+                "drain_and_reset, recover_imex_domain, bus_reset, system_reboot)",
                 value);
 }
 
@@ -100,8 +101,13 @@ static const KindRule rules[] = {
     {"recovery", FAULT_RECOVERY, false, NULL, NULL, {"gpu", "action"}, {"action"}},
     {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code"}, {"code"}},
     {"ecc", FAULT_ECC, true, NULL, NULL, {"gpu", "corrected", "uncorrected", "location"}, {NULL}},
-    {"remap", FAULT_REMAP, true, NULL, NULL,
-     {"gpu", "corrected", "uncorrected", "pending", "failure"}, {NULL}},
+    {"remap",
+     FAULT_REMAP,
+     true,
+     NULL,
+     NULL,
+     {"gpu", "corrected", "uncorrected", "pending", "failure"},
+     {NULL}},
     {"pcie-replay", FAULT_PCIE_REPLAY, true, NULL, NULL, {"gpu", "count"}, {"count"}},
     {"reset-counters", FAULT_RESET_COUNTERS, true, NULL, NULL, {"gpu"}, {NULL}},
 };

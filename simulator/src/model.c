@@ -100,9 +100,9 @@ unsigned model_clock_mhz(const View *view, unsigned type) {
     bool idle = model_idle(view);
     if (type == CLOCK_MEM)
         return idle ? preset->mem_idle : preset->mem_max;
-    double sm = idle ? preset->sm_idle
-                     : preset->sm_max * (1 - 0.1 * model_load(view)) *
-                           throttle_factor(model_reasons(view));
+    double sm =
+        idle ? preset->sm_idle
+             : preset->sm_max * (1 - 0.1 * model_load(view)) * throttle_factor(model_reasons(view));
     return to_step(type == CLOCK_VIDEO ? 0.9 * sm : sm);
 }
 
@@ -226,8 +226,7 @@ uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool v
 }
 
 bool process_runs(const Process *process, const View *view) {
-    return process->gpus >> view->index & 1 && view->t >= process->from &&
-           view->t < process->until;
+    return process->gpus >> view->index & 1 && view->t >= process->from && view->t < process->until;
 }
 
 unsigned model_process_sm(const Process *process, const View *view) {

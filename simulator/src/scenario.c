@@ -9,14 +9,7 @@
 
 /* What is played when no scenario is named: eight busy H200. */
 static const char default_text[] = "gpus 8 preset=h200\n"
-                                   "gpu 0 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 1 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 2 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 3 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 4 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 5 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 6 memory-base=96GiB memory-load=16GiB\n"
-                                   "gpu 7 memory-base=96GiB memory-load=16GiB\n"
+                                   "gpu * memory-base=96GiB memory-load=16GiB\n"
                                    "load gpu=0 wave min=0.7 max=0.98 period=60 phase=0\n"
                                    "load gpu=1 wave min=0.7 max=0.98 period=60 phase=0.01\n"
                                    "load gpu=2 wave min=0.7 max=0.98 period=60 phase=0.02\n"
@@ -54,8 +47,8 @@ static Scenario *scenario_new(void) {
 }
 
 static Scenario *read_lines(FILE *file, const char *name, char *error, size_t error_size) {
-    Parser parser = {.scenario = scenario_new(), .file = name, .error = error,
-                     .error_size = error_size};
+    Parser parser = {
+        .scenario = scenario_new(), .file = name, .error = error, .error_size = error_size};
     char line[1024];
     bool good = parser.scenario != NULL;
     if (!good)
@@ -65,8 +58,8 @@ static Scenario *read_lines(FILE *file, const char *name, char *error, size_t er
         if (strchr(line, '\n') == NULL && !feof(file))
             good = fail(&parser, "line is longer than %zu characters", sizeof line - 2);
         else
-            good = split_words(&parser, line) &&
-                   (parser.word_count == 0 || read_statement(&parser));
+            good =
+                split_words(&parser, line) && (parser.word_count == 0 || read_statement(&parser));
     }
     if (good && ferror(file)) {
         snprintf(error, error_size, "%s: %s", name, strerror(errno));

@@ -1,4 +1,5 @@
-/* A scenario: the machine that is played, and what happens to it when. See README.md for the language. */
+/* A scenario: the machine that is played, and what happens to it when. See README.md for the
+ * language. */
 #ifndef SCENARIO_H
 #define SCENARIO_H
 
@@ -32,8 +33,8 @@ typedef struct {
     unsigned minor;
     unsigned numa_node;
     unsigned power_limit_mw;
-    uint64_t memory_base, memory_load;       /* bytes: always used; used in proportion to the load */
-    double encoder, decoder, jpeg, ofa;      /* engine utilisation at full load */
+    uint64_t memory_base, memory_load;  /* bytes: always used; used in proportion to the load */
+    double encoder, decoder, jpeg, ofa; /* engine utilisation at full load */
     bool persistence, ecc;
     Load load;
 } Gpu;

@@ -139,35 +139,61 @@ static bool change_preset(Parser *parser, Gpu *gpu, unsigned index) {
     return true;
 }
 
-static bool read_gpu(Parser *parser) {
-    GpuMask mask;
-    if (!want_words(parser, 2, "gpu INDEX key=value ...") ||
-        !set_gpus(parser, parser->words[1], &mask))
-        return false;
-    unsigned index = (unsigned)__builtin_ctzll(mask);
-    if ((mask & (mask - 1)) != 0)
-        return fail(parser, "gpu wants one index, not \"%s\"", parser->words[1]);
-    Gpu *gpu = &parser->scenario->gpus[index];
+/* Keys whose values must differ from GPU to GPU. */
+static bool names_one_gpu(Parser *parser) {
+    static const char *const keys[] = {"uuid=", "serial=", "pci=", "minor="};
+    for (size_t word = 2; word < parser->word_count; word++)
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            if (strncmp(parser->words[word], keys[i], strlen(keys[i])) == 0)
+                return fail(parser, "%.*s cannot be the same for several GPUs",
+                            (int)strlen(keys[i]) - 1, keys[i]);
+    return true;
+}
+
+static bool read_one_gpu(Parser *parser, Gpu *gpu, unsigned index) {
     if (!change_preset(parser, gpu, index))
         return false;
     const Preset *ignored;
     TextField uuid = {gpu->uuid, sizeof gpu->uuid}, serial = {gpu->serial, sizeof gpu->serial},
               name = {gpu->name, sizeof gpu->name};
-    const Option options[] = {
-        {"preset", set_preset, &ignored},         {"uuid", set_text, &uuid},
-        {"serial", set_text, &serial},            {"name", set_text, &name},
-        {"pci", set_pci, gpu},                    {"minor", set_unsigned, &gpu->minor},
-        {"numa", set_unsigned, &gpu->numa_node},  {"power-limit", set_watts, &gpu->power_limit_mw},
-        {"memory-base", set_size, &gpu->memory_base}, {"memory-load", set_size, &gpu->memory_load},
-        {"encoder", set_ratio, &gpu->encoder},    {"decoder", set_ratio, &gpu->decoder},
-        {"jpeg", set_ratio, &gpu->jpeg},          {"ofa", set_ratio, &gpu->ofa},
-        {"persistence", set_switch, &gpu->persistence}, {"ecc", set_switch, &gpu->ecc}};
+    const Option options[] = {{"preset", set_preset, &ignored},
+                              {"name", set_text, &name},
+                              {"uuid", set_text, &uuid},
+                              {"serial", set_text, &serial},
+                              {"pci", set_pci, gpu},
+                              {"minor", set_unsigned, &gpu->minor},
+                              {"numa", set_unsigned, &gpu->numa_node},
+                              {"power-limit", set_watts, &gpu->power_limit_mw},
+                              {"memory-base", set_size, &gpu->memory_base},
+                              {"memory-load", set_size, &gpu->memory_load},
+                              {"encoder", set_ratio, &gpu->encoder},
+                              {"decoder", set_ratio, &gpu->decoder},
+                              {"jpeg", set_ratio, &gpu->jpeg},
+                              {"ofa", set_ratio, &gpu->ofa},
+                              {"persistence", set_switch, &gpu->persistence},
+                              {"ecc", set_switch, &gpu->ecc}};
     if (!READ_OPTIONS(parser, 2, options))
         return false;
     const Preset *preset = gpu->preset;
     if (gpu->power_limit_mw < preset->power_min || gpu->power_limit_mw > preset->power_max)
         return fail(parser, "power-limit of %s must be between %u W and %u W", preset->id,
                     preset->power_min / 1000, preset->power_max / 1000);
+    if (gpu->ecc && !preset->data_center)
+        return fail(parser, "%s has no ECC", preset->id);
+    return true;
+}
+
+static bool read_gpu(Parser *parser) {
+    GpuMask mask;
+    if (!want_words(parser, 2, "gpu GPUS key=value ...") ||
+        !set_gpus(parser, parser->words[1], &mask))
+        return false;
+    if ((mask & (mask - 1)) != 0 && !names_one_gpu(parser))
+        return false;
+    Scenario *scenario = parser->scenario;
+    for (unsigned i = 0; i < scenario->gpu_count; i++)
+        if (mask >> i & 1 && !read_one_gpu(parser, &scenario->gpus[i], i))
+            return false;
     return true;
 }
 
@@ -240,13 +266,17 @@ static bool read_process(Parser *parser) {
     Process *process = &scenario->processes[scenario->process_count];
     *process = (Process){.follows_load = true, .until = INFINITY};
     TextField name = {process->name, sizeof process->name};
-    const Option options[] = {
-        {"pid", set_unsigned, &process->pid},     {"gpu", set_gpus, &process->gpus},
-        {"type", set_process_type, &process->type}, {"memory", set_size, &process->memory},
-        {"sm", set_sm, process},                  {"mem", set_percent, &process->mem},
-        {"enc", set_percent, &process->enc},      {"dec", set_percent, &process->dec},
-        {"from", set_duration, &process->from},   {"until", set_duration, &process->until},
-        {"name", set_text, &name}};
+    const Option options[] = {{"pid", set_unsigned, &process->pid},
+                              {"gpu", set_gpus, &process->gpus},
+                              {"type", set_process_type, &process->type},
+                              {"memory", set_size, &process->memory},
+                              {"sm", set_sm, process},
+                              {"mem", set_percent, &process->mem},
+                              {"enc", set_percent, &process->enc},
+                              {"dec", set_percent, &process->dec},
+                              {"from", set_duration, &process->from},
+                              {"until", set_duration, &process->until},
+                              {"name", set_text, &name}};
     if (!READ_OPTIONS(parser, 1, options))
         return false;
     if (process->pid == 0 || process->gpus == 0)

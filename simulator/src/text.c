@@ -75,6 +75,7 @@ bool read_options(Parser *parser, size_t first, const Option *options, size_t co
             return unknown_key(parser, key, options, count);
         if (!options[i].set(parser, equals + 1, options[i].target))
             return false;
+        *equals = '='; /* a line for several GPUs is read once for each */
     }
     return true;
 }
@@ -142,7 +143,7 @@ static bool scaled(const char *value, const Unit *units, size_t count, double *r
 }
 
 bool set_duration(Parser *parser, const char *value, void *target) {
-    static const Unit units[] = {{"", 1},  {"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
+    static const Unit units[] = {{"", 1},   {"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
                                  {"m", 60}, {"h", 3600},  {"d", 86400}};
     if (!scaled(value, units, sizeof units / sizeof *units, target))
         return fail(parser, "\"%s\" is not a duration (units: us, ms, s, m, h, d)", value);
@@ -150,9 +151,8 @@ bool set_duration(Parser *parser, const char *value, void *target) {
 }
 
 bool set_size(Parser *parser, const char *value, void *target) {
-    static const Unit units[] = {{"", 1},           {"B", 1},
-                                 {"KiB", 1024.0},   {"MiB", 1048576.0},
-                                 {"GiB", 1073741824.0}};
+    static const Unit units[] = {
+        {"", 1}, {"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
     double bytes;
     if (!scaled(value, units, sizeof units / sizeof *units, &bytes) || bytes > 1e15)
         return fail(parser, "\"%s\" is not a size (units: B, KiB, MiB, GiB)", value);
