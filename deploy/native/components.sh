@@ -6,7 +6,7 @@ set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly here
-# shellcheck source=deploy/native/packages.sh
+# shellcheck source=/dev/null
 . "$here/packages.sh"
 readonly default_names=(victoria-metrics vmagent)
 readonly release_url=${GPUGLASS_RELEASE_URL:-https://github.com/VictoriaMetrics/VictoriaMetrics/releases/download}

@@ -1,0 +1,115 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The way with containers: the same settings, handed to Compose. To be sourced.
+
+docker_problem=''
+
+docker_usable() {
+    if ! command -v docker >/dev/null; then
+        docker_problem="there is no docker command here"
+    elif ! timeout 10 docker info >/dev/null 2>&1; then
+        docker_problem="the Docker daemon does not answer (is it running, and may this user ask it?)"
+    elif ! timeout 10 docker compose version --short 2>/dev/null | grep -qE '^v?([2-9]|[1-9][0-9])\.'; then
+        docker_problem="Docker's compose plugin, version 2 or newer, is missing"
+    else
+        return 0
+    fi
+    return 1
+}
+
+# Compose with this install's files and settings.
+compose() (
+    local name files=()
+    for name in $(compose_files); do
+        files+=(-f "$source_dir/$name")
+    done
+    for name in "${!setting[@]}"; do
+        export "$name=${setting[$name]}"
+    done
+    GPUGLASS_SCRAPE_TIMEOUT=$(scrape_timeout)
+    GPUGLASS_BIND=$(listen_address)
+    export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND
+    docker compose --project-directory "$source_dir" "${files[@]}" "$@"
+)
+
+compose_files() {
+    [ "$role" = worker ] || echo docker-compose.host.yml
+    [ "$role" = host ] || echo docker-compose.worker.yml
+    if [ "$demo" = yes ]; then
+        echo deploy/docker/demo.yml
+    elif [ "$role" != host ] && has_gpu && nvidia_runtime; then
+        echo deploy/docker/gpu.yml
+    fi
+}
+
+nvidia_runtime() {
+    docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q '"nvidia"'
+}
+
+install_docker() {
+    step_count=3
+    umask 022
+    claim_prefix
+    say_what_will_show
+    mkdir -p -- "$prefix"/{data,run}
+    if [ "$role" != host ] && [ "$demo" = no ] && has_gpu && ! nvidia_runtime; then
+        say "Docker has no nvidia runtime: the container cannot see the GPUs; install the NVIDIA Container Toolkit."
+    fi
+    step "Images and containers"
+    write_own_target
+    save_run
+    logged "the containers could not be started" compose up --build --detach --wait --remove-orphans
+    step "Data"
+    docker_show_data 60s || die "no data arrived within a minute; see: docker compose -p gpuglass logs"
+    step "Done"
+    docker_addresses
+}
+
+# What the install was made with, for the commands that come later.
+docker_restore() {
+    local name
+    role=$(saved role)
+    demo=$(saved demo)
+    for name in "${!setting[@]}"; do
+        setting["$name"]=$(saved "$name")
+    done
+}
+
+docker_show_data() {
+    case $role in
+    worker) say "The exporter answers." ;;
+    *) compose exec -T keeper gpuglass status --victoriametrics.url http://victoria-metrics:8428 --wait "$1" ;;
+    esac
+}
+
+docker_addresses() {
+    say
+    [ "$role" = worker ] || say "PromQL:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/vmui/"
+    [ "$role" = worker ] || say "Targets:   http://127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}/targets"
+    [ "$role" = host ] || say "Exporter:  http://$(listen_address):${setting[GPUGLASS_EXPORTER_PORT]}/metrics"
+    if [ "$role" = worker ]; then
+        say "On the monitoring host, put this into a file in victoriametrics/targets/, nodes.yml for example:"
+        say
+        say "- targets: [\"ADDRESS-OF-THIS-MACHINE:${setting[GPUGLASS_EXPORTER_PORT]}\"]"
+        say "  labels: {node: \"${setting[GPUGLASS_NODE_NAME]}\"}"
+    fi
+}
+
+docker_status() {
+    docker_restore
+    compose ps
+    docker_show_data 5s
+}
+
+docker_stop() {
+    docker_restore
+    compose stop
+}
+
+docker_uninstall() {
+    docker_restore
+    if [ "$purge" = yes ]; then
+        compose down --volumes --remove-orphans
+    else
+        compose down --remove-orphans
+    fi
+}

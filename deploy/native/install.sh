@@ -1,0 +1,180 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Puts the pieces of a native install into the prefix. Each is built beside its place and moved there as its last
+# act, so that a run that dies half-way leaves nothing that a later one could take for whole. To be sourced.
+
+readonly supervisor_version=4.3.0
+
+# The first Python that is new enough; GPUGLASS_PYTHON names another.
+find_python() {
+    local candidate
+    for candidate in ${GPUGLASS_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+            "$candidate" -c 'import sys; print(sys.executable)'
+            return 0
+        fi
+    done
+    if command -v "${GPUGLASS_PYTHON:-python3}" >/dev/null; then
+        die "Python 3.10 or newer is needed, $("${GPUGLASS_PYTHON:-python3}" -V 2>&1 | tail -n 1) is what is here;" \
+            "install a newer one, or name it: GPUGLASS_PYTHON=/path/to/python3"
+    fi
+    die "there is no python3 here; install it: $(apt_line python3 python3-venv)"
+}
+
+apt_line() {
+    echo "apt-get update && apt-get install -y $*"
+}
+
+# Runs as root whatever needs it; fails where that cannot be.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+install_packages() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
+}
+
+# Runs a command with its output in the log; on failure one line says what went wrong.
+logged() {
+    local what=$1
+    shift
+    printf '\n## %s\n' "$*" >>"$install_log"
+    "$@" >>"$install_log" 2>&1 9>&- && return 0
+    keep_log=yes
+    die "$what: $(reason_in_log); the whole story: $install_log"
+}
+
+# The likeliest reason in the log for the failure just seen.
+reason_in_log() {
+    local last
+    last=$(tac "$install_log" | sed '/^## /q')
+    if grep -qi 'no space left on device' <<<"$last"; then
+        echo "the disk is full"
+    elif grep -qiE 'temporary failure in name resolution|name or service not known|connection refused|network is unreachable|NewConnectionError|timed out|ProxyError' <<<"$last"; then
+        echo "the network cannot be reached"
+    else
+        grep -iE '^ *(E|error|fatal)\b' <<<"$last" | head -n 1 | cut -c 1-200 | grep . || echo "it failed"
+    fi
+}
+
+fingerprint() {
+    sha256sum | cut -c 1-16
+}
+
+# Everything that decides what an installed package is: its sources, and the Python that runs it.
+package_fingerprint() (
+    cd "$source_dir" || exit 1
+    {
+        "$python" -c 'import sys; print(sys.executable, sys.version)'
+        find pyproject.toml README.md LICENSE exporter/gpuglass -type f ! -name '*.pyc' -print0 2>/dev/null |
+            sort -z | xargs -0 sha256sum
+    } | fingerprint
+)
+
+# A virtual environment is bound to its path: it is built in place, and .complete is its last file.
+make_environment() {
+    local folder=$1 what=$2
+    shift 2
+    [ ! -e "$folder/.complete" ] || return 0
+    rm -rf -- "$folder"
+    mkdir -p -- "$prefix/venvs"
+    create_venv "$folder"
+    logged "$what could not be installed" \
+        "$folder/bin/python" -m pip --no-input --disable-pip-version-check install --quiet "$@"
+    : >"$folder/.complete"
+}
+
+create_venv() {
+    local folder=$1
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        logged "no virtual environment could be made" "$python" -m venv "$folder"
+    else
+        create_venv_without_ensurepip "$folder"
+    fi
+}
+
+# Debian splits ensurepip off into python3-venv. Its wheel of pip alone does the same, and needs no root.
+create_venv_without_ensurepip() {
+    local folder=$1 packages=$prefix/.packages suite wheel
+    suite=$(package_suites | head -n 1) || true
+    if ! unpack_packages "$packages" "${suite:-none}" python3-pip-whl >>"$install_log" 2>&1; then
+        rm -rf -- "$packages"
+        install_packages python3-venv >>"$install_log" 2>&1 9>&- ||
+            die "this Python cannot make virtual environments; as root: $(apt_line python3-venv)"
+        logged "no virtual environment could be made" "$python" -m venv "$folder"
+        return
+    fi
+    wheel=$(find "$packages/unpacked" -name 'pip-*.whl' | head -n 1)
+    logged "no virtual environment could be made" "$python" -m venv --without-pip "$folder"
+    logged "pip could not be installed" env PYTHONPATH="$wheel" "$folder/bin/python" -m pip \
+        --no-input --disable-pip-version-check install --quiet pip
+    rm -rf -- "$packages"
+}
+
+install_package() {
+    venv=$prefix/venvs/gpuglass-$(package_fingerprint)
+    make_environment "$venv" gpuglass "$source_dir"
+}
+
+install_supervisor() {
+    supervisor=$prefix/venvs/supervisor-$supervisor_version
+    make_environment "$supervisor" "the supervisor" "supervisor==$supervisor_version"
+}
+
+install_components() {
+    local output
+    if ! output=$("$source_dir/deploy/native/components.sh" "$prefix" 2>&1 9>&-); then
+        printf '%s\n' "$output" >>"$install_log"
+        die "$(sed -n 's/^components.sh: error: //p' <<<"$output" | grep . || tail -n 1 <<<"$output")"
+    fi
+    printf '%s\n' "$output" >>"$install_log"
+    grep -E ': (from|already)' <<<"$output" | sed 's/^/    /'
+}
+
+simulator_fingerprint() (
+    cd "$source_dir/simulator" || exit 1
+    find . -type f ! -path './build/*' ! -path './scenarios/*' -print0 | sort -z | xargs -0 sha256sum | fingerprint
+)
+
+install_simulator() {
+    simulator=$prefix/simulator-$(simulator_fingerprint)
+    [ ! -e "$simulator/libnvidia-ml.so.1" ] || return 0
+    need_compiler
+    rm -rf -- "$simulator.part"
+    mkdir -p -- "$simulator.part"
+    logged "the stand-in driver could not be built" make -C "$source_dir/simulator" "BUILD=$simulator.part"
+    mv -- "$simulator.part" "$simulator"
+}
+
+need_compiler() {
+    command -v make >/dev/null && command -v cc >/dev/null && return 0
+    say "    installing a C compiler"
+    install_packages gcc libc6-dev make >>"$install_log" 2>&1 9>&- ||
+        die "--demo builds a stand-in driver and needs a C compiler; as root: $(apt_line gcc libc6-dev make)"
+}
+
+# What an earlier run left half-done.
+remove_leftovers() {
+    local folder
+    for folder in "$prefix"/venvs/*; do
+        [ ! -d "$folder" ] || [ -e "$folder/.complete" ] || rm -rf -- "$folder"
+    done
+    rm -rf -- "$prefix"/.components.* "$prefix"/.packages "$prefix"/*.part
+}
+
+# What an earlier version of the checkout needed; called once the programs run from the new one.
+remove_outdated() {
+    local folder
+    for folder in "$prefix"/venvs/* "$prefix"/simulator-*; do
+        case $folder in
+        "$venv" | "$supervisor" | "${simulator:-none}") ;;
+        *) rm -rf -- "$folder" ;;
+        esac
+    done
+}

@@ -1,0 +1,181 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Writes the supervisor's configuration and drives it. To be sourced.
+
+render() {
+    local text
+    text=$(<"$1")
+    text=${text//@BIN@/$(escaped "$prefix/bin")}
+    text=${text//@VENV@/$(escaped "$venv")}
+    text=${text//@SOURCE@/$(escaped "$source_dir")}
+    text=${text//@DATA@/$(escaped "$prefix/data")}
+    text=${text//@PUBLISHED@/$(escaped "$prefix/data/targets")}
+    text=${text//@RUN@/$(escaped "$prefix/run")}
+    text=${text//@LOG@/$(escaped "$prefix/log")}
+    text=${text//@EXPORTER_LISTEN@/$(listen_address)}
+    text=${text//@EXPORTER_PORT@/${setting[GPUGLASS_EXPORTER_PORT]}}
+    text=${text//@KEEPER_PORT@/${setting[GPUGLASS_KEEPER_PORT]}}
+    text=${text//@VICTORIAMETRICS_PORT@/${setting[GPUGLASS_VICTORIAMETRICS_PORT]}}
+    text=${text//@VMAGENT_PORT@/${setting[GPUGLASS_VMAGENT_PORT]}}
+    text=${text//@NODE_NAME@/${setting[GPUGLASS_NODE_NAME]}}
+    text=${text//@RETENTION@/${setting[GPUGLASS_RETENTION]}}
+    printf '%s\n' "$text"
+}
+
+# The supervisor expands %(name)s in its configuration.
+escaped() {
+    printf '%s' "${1//%/%%}"
+}
+
+# A worker is scraped from elsewhere; everything else stays on this machine.
+listen_address() {
+    if [ "$role" = worker ]; then echo 0.0.0.0; else echo 127.0.0.1; fi
+}
+
+programs() {
+    case $role in
+    single-node) echo victoria-metrics keeper vmagent exporter ;;
+    host) echo victoria-metrics keeper vmagent ;;
+    worker) echo exporter ;;
+    esac
+}
+
+# The name of the setting that holds a program's port.
+port_setting() {
+    case $1 in
+    victoria-metrics) echo GPUGLASS_VICTORIAMETRICS_PORT ;;
+    *) echo "GPUGLASS_${1^^}_PORT" ;;
+    esac
+}
+
+# SETUP_REVISION makes the supervisor restart a program whose files changed while its command line did not.
+program_environment() {
+    case $1 in
+    exporter)
+        environment_line SETUP_REVISION "$demo"
+        [ "$demo" = no ] || {
+            environment_line LD_LIBRARY_PATH "$simulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+            environment_line GPUGLASS_SIM_SCENARIO "$source_dir/simulator/scenarios/demo.conf"
+        }
+        ;;
+    vmagent)
+        environment_line SETUP_REVISION "$(cat "$prefix/bin/vmagent" "$source_dir/victoriametrics/scrape.yml" | fingerprint)"
+        environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
+        environment_line GPUGLASS_SCRAPE_TIMEOUT "$(scrape_timeout)"
+        environment_line GPUGLASS_TARGETS_PUBLISHED "$prefix/data/targets"
+        environment_line GPUGLASS_VICTORIAMETRICS_ADDRESS "127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}"
+        environment_line GPUGLASS_VMAGENT_ADDRESS "127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}"
+        environment_line GPUGLASS_KEEPER_ADDRESS "127.0.0.1:${setting[GPUGLASS_KEEPER_PORT]}"
+        ;;
+    victoria-metrics) environment_line SETUP_REVISION "$(fingerprint <"$prefix/bin/victoria-metrics")" ;;
+    *) environment_line SETUP_REVISION 1 ;;
+    esac
+}
+
+environment_line() {
+    printf '    %s="%s",\n' "$1" "$(escaped "$2")"
+}
+
+supervisor_configuration() {
+    local program
+    render "$source_dir/deploy/native/supervisord.conf"
+    for program in $(programs); do
+        printf '\n'
+        render "$source_dir/deploy/native/programs/$program.conf"
+        printf 'stdout_logfile=%s\n' "$(escaped "$prefix/log/$program.log")"
+        cat "$source_dir/deploy/native/programs/common.inc"
+        printf 'environment=\n%s\n' "$(program_environment "$program" | sed '$ s/,$//')"
+    done
+}
+
+# Writes the configuration in place; says whether anything became different.
+write_configuration() {
+    local file=$prefix/run/supervisord.conf
+    supervisor_configuration >"$file.new" || die "$file cannot be written"
+    if cmp -s "$file.new" "$file"; then
+        rm -f -- "$file.new"
+        return 1
+    fi
+    mv -f -- "$file.new" "$file"
+}
+
+supervisorctl() {
+    local folder
+    folder=$(find "$prefix/venvs" -maxdepth 1 -name 'supervisor-*' 2>/dev/null | head -n 1)
+    "$folder/bin/supervisorctl" -c "$prefix/run/supervisord.conf" "$@"
+}
+
+# The process id of this install's supervisor; a stale file, or a number that now belongs to another, does not count.
+supervisor_pid() {
+    local pid command
+    pid=$(cat "$prefix/run/supervisord.pid" 2>/dev/null) || return 1
+    [[ $pid =~ ^[1-9][0-9]*$ ]] || return 1
+    command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
+    [[ $command == *supervisord*"$prefix/run/supervisord.conf"* ]] || return 1
+    echo "$pid"
+}
+
+start_supervisor() {
+    local name unset=()
+    for name in $(compgen -v GPUGLASS_); do
+        unset+=(-u "$name")
+    done
+    chmod 700 "$prefix/run"
+    logged "the supervisor did not start" env "${unset[@]}" "$supervisor/bin/supervisord" -c "$prefix/run/supervisord.conf"
+    wait_until 10 supervisor_answers || die "the supervisor does not answer; see $prefix/log/supervisord.log"
+}
+
+supervisor_answers() {
+    supervisorctl pid >/dev/null 2>&1
+}
+
+# Restarts what changed, and nothing else.
+update_supervisor() {
+    logged "the supervisor refused its new configuration" supervisorctl update
+}
+
+wait_until() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.2
+    done
+}
+
+# "NAME STATE" of each program.
+program_states() {
+    supervisorctl status 2>/dev/null | awk '{ print $1, $2 }'
+}
+
+all_running() {
+    local states
+    states=$(program_states)
+    [ -n "$states" ] && ! grep -qv ' RUNNING$' <<<"$states"
+}
+
+wait_for_programs() {
+    local name state
+    wait_until 30 all_running && return 0
+    read -r name state < <(program_states | grep -v ' RUNNING$') || die "the supervisor does not answer"
+    die "$name does not stay up ($state): $(last_log_line "$name"); see $prefix/log/$name.log"
+}
+
+last_log_line() {
+    tail -n 50 "$prefix/log/$1.log" 2>/dev/null | grep . | tail -n 1 | cut -c 1-300 || true
+}
+
+# Ends the supervisor and everything under it; returns when they are gone.
+stop_supervisor() {
+    local pid children
+    pid=$(supervisor_pid) || return 1
+    children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || true
+    kill -TERM "$pid" 2>/dev/null || true
+    wait_until 90 gone "$pid" || die "the supervisor (process $pid) does not end; see $prefix/log/supervisord.log"
+    for pid in $children; do
+        wait_until 10 gone "$pid" || die "process $pid of $prefix does not end"
+    done
+}
+
+gone() {
+    ! kill -0 "$1" 2>/dev/null
+}

@@ -1,0 +1,446 @@
+#!/usr/bin/env bash
+# Brings gpuglass up on this machine, shows that data arrive, and takes it down again. setup.sh --help tells how.
+# shellcheck disable=SC2034,SC2154 # the variables are shared with the parts below
+set -euo pipefail
+
+source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+readonly source_dir
+for part in deploy/native/{settings,packages,install,supervise}.sh deploy/docker/docker.sh; do
+    # shellcheck source=/dev/null
+    . "$source_dir/$part"
+done
+
+readonly needed_megabytes=500
+role='' action='' engine='' demo=no purge=no
+prefix=$source_dir/.gpuglass
+install_log='' keep_log=no installing=no
+step_number=0 step_count=0
+python='' venv='' supervisor='' simulator=''
+
+usage() {
+    cat <<'USAGE'
+usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--prefix DIR]
+       ./setup.sh --status | --stop | --uninstall [--purge]   [--prefix DIR]
+
+  --single-node  everything on this machine: exporter, keeper, vmagent, VictoriaMetrics
+  --host         the monitoring host: the same without the exporter
+  --worker       the exporter alone, to be scraped by a host; listens on every address
+  --demo         eight stand-in GPUs in place of real ones
+  --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
+  --prefix DIR   where everything goes (default: .gpuglass in this clone)
+
+  --status       the state of each program and what VictoriaMetrics knows
+  --stop         end all programs; the next run starts them again
+  --uninstall    remove everything except the data and your targets; --purge: the data as well
+
+Settings come from the environment or from gpuglass.env in this clone, as KEY=VALUE:
+  GPUGLASS_EXPORTER_PORT 9400, GPUGLASS_KEEPER_PORT 9401, GPUGLASS_VICTORIAMETRICS_PORT 8428,
+  GPUGLASS_VMAGENT_PORT 8429, GPUGLASS_SCRAPE_INTERVAL 5s (1s to 60s), GPUGLASS_RETENTION 400d,
+  GPUGLASS_NODE_NAME (this machine's host name)
+  with Docker: GPUGLASS_VM_VERSION, GPUGLASS_PYTHON_IMAGE
+From the environment alone: GPUGLASS_PYTHON (the Python to use), GPUGLASS_COMPONENTS_CACHE (a folder
+that keeps downloaded programs for the next install).
+USAGE
+}
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+    printf 'setup.sh: error: %s\n' "$*" >&2
+    [ -z "$install_log" ] || : >"$install_log.told"
+    exit 1
+}
+
+usage_error() {
+    printf 'setup.sh: error: %s\n' "$*" >&2
+    exit 2
+}
+
+step() {
+    step_number=$((step_number + 1))
+    if [ -t 1 ]; then
+        printf '\033[1m[%d/%d]\033[0m %s\n' "$step_number" "$step_count" "$*"
+    else
+        printf '[%d/%d] %s\n' "$step_number" "$step_count" "$*"
+    fi
+}
+
+parse_arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --single-node | --host | --worker) choose role "$1" ;;
+        --status | --stop | --uninstall) choose action "$1" ;;
+        --docker | --no-docker) choose engine "$1" ;;
+        --demo) demo=yes ;;
+        --purge) purge=yes ;;
+        --prefix)
+            [ -n "${2:-}" ] || usage_error "--prefix needs a folder"
+            prefix=$2
+            shift
+            ;;
+        --prefix=?*) prefix=${1#*=} ;;
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        *) usage_error "unknown option '$1'; see ./setup.sh --help" ;;
+        esac
+        shift
+    done
+    check_arguments
+}
+
+choose() {
+    local -n chosen=$1
+    [ -z "$chosen" ] || [ "$chosen" = "${2#--}" ] || usage_error "--$chosen and $2 exclude each other"
+    chosen=${2#--}
+}
+
+check_arguments() {
+    [ -n "$role$action" ] || {
+        usage >&2
+        exit 2
+    }
+    [ -z "$role" ] || [ -z "$action" ] || usage_error "--$role and --$action exclude each other"
+    [ "$purge" = no ] || [ "$action" = uninstall ] || usage_error "--purge goes with --uninstall only"
+    [ -z "$action" ] || [ "$demo$engine" = no ] || usage_error "--$action takes neither --demo nor a choice of Docker"
+    [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
+    [[ $prefix == /* ]] || prefix=$PWD/$prefix
+    check_path "$source_dir"
+    check_path "$prefix"
+    # The kernel's limit for the name of a socket, less what the supervisor appends.
+    [ ${#prefix} -le 75 ] || usage_error "the path $prefix is too long; choose a shorter one with --prefix"
+}
+
+check_path() {
+    [[ $1 =~ ^[A-Za-z0-9\ _./@+,:=~%-]+$ ]] ||
+        usage_error "the path $1 has characters that do not survive in configuration files; choose another"
+}
+
+open_log() {
+    install_log=$(mktemp "${TMPDIR:-/tmp}/gpuglass-setup.XXXXXX") || die "no log can be written to ${TMPDIR:-/tmp}"
+    trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+# A failed first install leaves nothing; a failed later one leaves the version before it.
+finish() {
+    local code=$?
+    trap - EXIT
+    # A command that failed where nobody looked, on a full disk for example, has said so in its own words only.
+    [ "$code" != 1 ] || [ -e "$install_log.told" ] ||
+        printf 'setup.sh: error: stopped by the failure above; run it again once that is mended\n' >&2
+    if [ "$code" != 0 ] && [ "$installing" = yes ]; then
+        remove_leftovers
+        [ -e "$prefix/run/installed" ] || [ -n "$(supervisor_pid)" ] || remove_install
+    fi
+    [ "$keep_log" = yes ] || rm -f -- "$install_log"
+    rm -f -- "$install_log.told"
+    exit "$code"
+}
+
+claim_prefix() {
+    local reason
+    reason=$(mkdir -p -- "$prefix" 2>&1) || die "$prefix cannot be made (${reason##*: }); choose another with --prefix"
+    [ -w "$prefix" ] || die "$prefix cannot be written to; choose another with --prefix"
+    if [ ! -e "$prefix/.gpuglass-install" ]; then
+        [ -z "$(ls -A "$prefix")" ] || die "$prefix is not empty and not an install of gpuglass; choose another with --prefix"
+        : >"$prefix/.gpuglass-install" || die "$prefix cannot be written to (is the disk full?)"
+    fi
+    lock_prefix
+    installing=yes
+}
+
+lock_prefix() {
+    exec 9>>"$prefix/.lock"
+    flock -n 9 || die "another setup.sh (process $(cat "$prefix/.lock")) is at work in $prefix"
+    echo $$ >"$prefix/.lock"
+}
+
+check_disk() {
+    local free folder=$prefix
+    free=$(df -Pk -- "$folder" | awk 'NR == 2 { print int($4 / 1024) }')
+    [ "$free" -ge "$needed_megabytes" ] ||
+        die "$folder has $free MB free, $needed_megabytes MB are needed; make room or choose another place with --prefix"
+}
+
+# Looks at the ports that this run will open, except those that our own programs hold already.
+check_ports() {
+    local program name port wanted=() owner
+    for program in $(programs); do
+        name=$(port_setting "$program")
+        port=${setting[$name]}
+        [ "$(supervisor_pid >/dev/null && saved "$name")" != "$port" ] || continue
+        wanted+=("$(if [ "$program" = exporter ]; then listen_address; else echo 127.0.0.1; fi):$port")
+    done
+    [ ${#wanted[@]} -gt 0 ] || return 0
+    read -r port owner < <("$python" "$source_dir/deploy/native/ports.py" "${wanted[@]}" || true) || return 0
+    for name in "${!setting[@]}"; do
+        [[ $name != *_PORT || ${setting[$name]} != "$port" ]] ||
+            die "port $port is in use by $owner; end it, or set $name to a free port (environment or gpuglass.env)"
+    done
+}
+
+# What the running install was made with: "KEY=VALUE" lines that only this script writes.
+save_run() {
+    local name
+    {
+        printf '%s=%s\n' role "$role" demo "$demo" engine "$engine"
+        for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
+    } >"$prefix/run/settings.new"
+    mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
+    : >"$prefix/run/installed"
+}
+
+saved() {
+    sed -n "s/^$1=//p" "$prefix/run/settings" 2>/dev/null
+}
+
+# The one targets file that is ours; it stays as it is once a user has changed it.
+write_own_target() {
+    local file=$source_dir/victoriametrics/targets/this-node.yml record=$prefix/data/this-node.yml
+    [ "$role" = single-node ] || return 0
+    if [ -e "$file" ] && ! cmp -s "$file" "$record"; then
+        return 0
+    fi
+    {
+        echo "# This machine; written by setup.sh, which leaves the file alone once it was edited."
+        echo "- targets: [\"127.0.0.1:${setting[GPUGLASS_EXPORTER_PORT]}\"]"
+        echo "  labels: {node: \"${setting[GPUGLASS_NODE_NAME]}\"}"
+    } >"$record.new"
+    if ! cmp -s "$record.new" "$file"; then
+        { install -m 644 -- "$record.new" "$file.new" && mv -f -- "$file.new" "$file"; } 2>/dev/null ||
+            die "$file cannot be written"
+    fi
+    mv -f -- "$record.new" "$record"
+}
+
+has_gpu() {
+    local device
+    for device in /dev/nvidia[0-9]* /dev/dxg; do
+        [ ! -e "$device" ] || return 0
+    done
+    return 1
+}
+
+say_what_will_show() {
+    [ "$role" != host ] && [ "$demo" = no ] && ! has_gpu || return 0
+    say "No NVIDIA GPU is here: this machine's host facts alone will show (--demo adds eight stand-in GPUs)."
+}
+
+victoriametrics_url() {
+    echo "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_PORT)"
+}
+
+# What arrived, told by the place where it arrives.
+show_data() {
+    local wait=$1
+    case $(saved role) in
+    single-node) "$venv/bin/gpuglass" status --victoriametrics.url "$(victoriametrics_url)" --wait "$wait" ;;
+    host) wait_until "${wait%s}" answers "$(victoriametrics_url)/health" && say "VictoriaMetrics answers." ;;
+    worker) wait_until "${wait%s}" answers "http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/-/ready" && say "The exporter answers." ;;
+    esac
+}
+
+answers() {
+    "$venv/bin/python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' "$1" 2>/dev/null
+}
+
+show_addresses() {
+    say
+    case $(saved role) in
+    worker)
+        say "Metrics of this machine:  http://$(own_address):$(saved GPUGLASS_EXPORTER_PORT)/metrics"
+        say "On the monitoring host, put this into a file in victoriametrics/targets/, nodes.yml for example:"
+        say
+        say "- targets: [\"$(own_address):$(saved GPUGLASS_EXPORTER_PORT)\"]"
+        say "  labels: {node: \"$(saved GPUGLASS_NODE_NAME)\"}"
+        ;;
+    *)
+        say "PromQL:    $(victoriametrics_url)/api/v1/query?query=gpu_utilization_ratio"
+        ! answers "$(victoriametrics_url)/vmui/" || say "Browse:    $(victoriametrics_url)/vmui/"
+        say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
+        [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
+        say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
+        ;;
+    esac
+}
+
+# The address by which others reach this machine: the one it would send from.
+own_address() {
+    "$venv/bin/python" -c 'import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    try:
+        probe.connect(("192.0.2.1", 9))
+        print(probe.getsockname()[0])
+    except OSError:
+        print(socket.gethostname())'
+}
+
+install_native() {
+    step_count=5
+    [ "$demo" = no ] || step_count=6
+    umask 022
+    claim_prefix
+    python=$(find_python)
+    remove_leftovers
+    check_ports
+    [ -e "$prefix/venvs/gpuglass-$(package_fingerprint)/.complete" ] || check_disk
+    say_what_will_show
+    mkdir -p -- "$prefix"/{bin,data/targets,log,run} || die "$prefix cannot be written to"
+
+    step "Python environment"
+    install_supervisor
+    install_package
+    step "Programs"
+    install_programs
+    if [ "$demo" = yes ]; then
+        step "Stand-in driver"
+        install_simulator
+    fi
+    step "Configuration"
+    write_own_target
+    bring_up
+    step "Data"
+    show_data 60s || die "no data arrived within a minute; see --status and the logs in $prefix/log"
+    show_addresses
+}
+
+install_programs() {
+    if [ "$role" = worker ]; then
+        say "    none needed by a worker"
+    else
+        install_components
+    fi
+}
+
+bring_up() {
+    local header changed=no
+    header=$(render "$source_dir/deploy/native/supervisord.conf")
+    [[ $(cat "$prefix/run/supervisord.conf" 2>/dev/null) == "$header"* ]] || stop_supervisor || true
+    ! write_configuration || changed=yes
+    save_run
+    if ! supervisor_pid >/dev/null; then
+        step "Starting $(programs | sed 's/ /, /g')"
+        start_supervisor
+    elif [ "$changed" = yes ]; then
+        step "Restarting what changed"
+        update_supervisor
+    else
+        step "Already running, nothing changed"
+    fi
+    wait_for_programs
+    remove_outdated
+}
+
+native_status() {
+    local code=0
+    supervisor_pid >/dev/null || {
+        say "gpuglass is installed in $prefix and not running; ./setup.sh --$(saved role) starts it"
+        return 1
+    }
+    program_states || true
+    all_running || code=1
+    say
+    venv=$(installed_venv)
+    show_data 5s || code=1
+    return "$code"
+}
+
+installed_venv() {
+    find "$prefix/venvs" -maxdepth 1 -name 'gpuglass-*' | head -n 1
+}
+
+native_stop() {
+    if stop_supervisor; then
+        say "Stopped."
+    else
+        say "Nothing was running."
+    fi
+}
+
+# Everything but the data; the marker stays with them, so that a later install finds them again.
+remove_install() {
+    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,.lock} "$prefix"/simulator-* "$prefix"/*.part
+    rm -f -- "$prefix/data/this-node.yml.new"
+    [ -e "$prefix/data" ] && [ -n "$(find "$prefix/data" -type f 2>/dev/null | head -n 1)" ] || remove_data
+}
+
+remove_data() {
+    rm -rf -- "$prefix/data"
+    rm -f -- "$prefix/.gpuglass-install"
+    rmdir -- "$prefix" 2>/dev/null || true
+}
+
+# Our own targets file goes with the data, unless a user made it theirs.
+remove_own_target() {
+    local file=$source_dir/victoriametrics/targets/this-node.yml
+    if cmp -s "$file" "$prefix/data/this-node.yml"; then
+        rm -f -- "$file"
+    fi
+}
+
+uninstall() {
+    if [ ! -e "$prefix/.gpuglass-install" ]; then
+        say "Nothing is installed in $prefix."
+        return 0
+    fi
+    lock_prefix
+    if [ "$(saved engine)" = docker ]; then
+        docker_uninstall
+    else
+        stop_supervisor || true
+    fi
+    [ "$purge" = no ] || remove_own_target
+    remove_install
+    if [ "$purge" = yes ]; then
+        [ ! -e "$prefix" ] || remove_data
+        say "Removed, with its data."
+    elif [ -e "$prefix/data" ]; then
+        say "Removed. The data stay in $prefix/data; --uninstall --purge removes them too."
+    else
+        say "Removed."
+    fi
+}
+
+run_action() {
+    if [ "$action" = uninstall ]; then
+        uninstall
+        return
+    fi
+    [ -e "$prefix/run/installed" ] || die "nothing is installed in $prefix; see ./setup.sh --help"
+    engine=$(saved engine)
+    "${engine}_$action"
+}
+
+# Docker where it answers, unless told otherwise or already installed without it.
+choose_engine() {
+    case $engine in
+    docker) docker_usable || die "--docker: $docker_problem" ;;
+    no-docker) engine=native ;;
+    '')
+        engine=$(saved engine)
+        if [ -z "$engine" ]; then
+            engine=native
+            ! docker_usable || engine=docker
+        fi
+        ;;
+    esac
+    [ "$(saved engine)" = "$engine" ] || [ -z "$(saved engine)" ] ||
+        die "$prefix holds an install of the other kind ($(saved engine)); ./setup.sh --uninstall first"
+}
+
+main() {
+    parse_arguments "$@"
+    if [ -n "$action" ]; then
+        run_action
+        return
+    fi
+    load_settings "$source_dir/gpuglass.env"
+    open_log
+    choose_engine
+    "install_$engine"
+}
+
+main "$@"
