@@ -25,7 +25,6 @@ _COLUMNS = (
     (11, metrics.NETWORK_TRANSMIT_DROPS),
 )
 _COLUMN_COUNT = 16
-_HEADER_LINES = 2
 
 
 def ignored(device: str) -> bool:
@@ -59,8 +58,7 @@ class NetworkCollector:
             OSError: ``/proc/net/dev`` cannot be read.
             ValueError: None of its lines is readable.
         """
-        lines = self._text().splitlines()[_HEADER_LINES:]
-        counts = dict(_devices(lines))
+        counts = dict(_devices(self._text().splitlines()))
         if not counts:
             raise ValueError(f"{self._own}: no line is readable")
         return [

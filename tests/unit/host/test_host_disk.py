@@ -46,7 +46,14 @@ def test_a_partition_is_left_out_beside_its_disk(machine, read, disk, partition)
 
 
 @pytest.mark.parametrize(
-    "names", [("xvda1", "xvda2"), ("md1", "md12", "md127"), ("dm-1", "dm-10"), ("nbd1", "nbd11")]
+    "names",
+    [
+        ("xvda1", "xvda2"),
+        ("md1", "md12", "md127"),
+        ("dm-1", "dm-10"),
+        ("nbd1", "nbd11"),
+        ("sda", "sdap1"),
+    ],
 )
 def test_devices_that_only_look_like_partitions_stay(machine, read, names):
     (machine.procfs / "diskstats").write_text("".join(map(line, names)))
