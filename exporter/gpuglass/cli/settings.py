@@ -9,7 +9,7 @@ value would pass as a flag.
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +19,28 @@ import yaml
 FILE_OPTION = "config.file"
 
 
-class Duration(click.ParamType):
-    """A Prometheus duration (``500ms``, ``1s``, ``5m``, ``2h``) within bounds, as seconds.
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def duration(least: float, most: float) -> Callable[[Any], float]:
+    """An option's type: a Prometheus duration (``500ms``, ``1s``, ``5m``, ``2h``), as seconds.
 
     Args:
         least: The shortest that is accepted, in seconds.
         most: The longest that is accepted, in seconds.
     """
 
-    name = "duration"
-    _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}  # noqa: RUF012 - never written
-    _FORM = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-
-    def __init__(self, least: float, most: float) -> None:
-        self.least, self.most = least, most
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):  # a default that was converted before
-            return value
-        match = self._FORM.fullmatch(value) if isinstance(value, str) else None
+    def duration(value: Any) -> float:
+        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            self.fail(f"{value!r} is no duration; write one such as 500ms, 1s or 5m", param, ctx)
-        seconds = float(match[1]) * self._UNITS[match[2]]
-        if not self.least <= seconds <= self.most:
-            self.fail(f"{value} is not between {self.least:g}s and {self.most:g}s", param, ctx)
+            raise click.BadParameter(f"{value!r} is no duration; write one such as 500ms or 5m")
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if not least <= seconds <= most:
+            raise click.BadParameter(f"{value} is not between {least:g}s and {most:g}s")
         return seconds
+
+    return duration
 
 
 class SettingsCommand(click.Command):
@@ -58,11 +53,18 @@ class SettingsCommand(click.Command):
             option.show_envvar = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; a mistake in it becomes one line.
+
+        Raises:
+            click.UsageError: A flag, a variable or the file is wrong.
+        """
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             # One line is enough: the usage text that click would add hides the message.
-            raise click.UsageError(f"{error.format_message()} (see {ctx.command_path} --help)") from None
+            raise click.UsageError(
+                f"{error.format_message()} (see {ctx.command_path} --help)"
+            ) from None
 
 
 def config_file_option(command: Any) -> Any:
@@ -175,7 +177,7 @@ def _convert(option: click.Option, ctx: click.Context, node: yaml.Node) -> Any:
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError) as error:
         raise click.BadParameter(f"is not a plain value: {error}") from None
 

@@ -1,0 +1,316 @@
+"""Every metric of a GPU.
+
+All but ``gpu_driver_info`` and ``gpu_devices`` carry ``gpu``, NVML's index, for people, and
+``uuid``, the identity.
+"""
+
+from gpuglass.catalogue.model import Metric, Type
+
+GAUGE, COUNTER, INFO = Type.GAUGE, Type.COUNTER, Type.INFO
+_DEVICE = ("gpu", "uuid")
+
+
+def _device(
+    name: str,
+    type: Type,
+    help: str,
+    source: str,
+    *labels: str,
+    unit: str = "",
+    digits: int | None = None,
+) -> Metric:
+    return Metric(name, type, help, source, (*_DEVICE, *labels), unit, digits)
+
+
+# Identity
+
+DEVICES = Metric("gpu_devices", GAUGE, "GPUs that NVML lists on this node", "nvmlDeviceGetCount_v2")
+DRIVER_INFO = Metric(
+    "gpu_driver_info",
+    INFO,
+    "Versions of the driver, of NVML and of the newest CUDA that the driver can run",
+    "nvmlSystemGetDriverVersion, nvmlSystemGetNVMLVersion, nvmlSystemGetCudaDriverVersion_v2",
+    ("driver_version", "nvml_version", "cuda_version"),
+)
+INFO_ = _device(
+    "gpu_info",
+    INFO,
+    "What the card is; a label that it does not tell is empty",
+    "nvmlDeviceGetName, Serial, BoardPartNumber, VbiosVersion, PciInfo_v3, Architecture, "
+    "CudaComputeCapability, MinorNumber; nvmlSystemGetDriverVersion",
+    "name",
+    "serial",
+    "part_number",
+    "pci_bus_id",
+    "minor_number",
+    "architecture",
+    "compute_capability",
+    "vbios_version",
+    "driver_version",
+)
+UP = _device(
+    "gpu_up",
+    GAUGE,
+    "1 while the GPU answers; 0 when it is lost or silent, and then nothing else of it is shown",
+    "the probe",
+)
+DATA_AGE = _device(
+    "gpu_data_age_seconds",
+    GAUGE,
+    "Time since the last reading of this GPU",
+    "the probe",
+    unit="seconds",
+    digits=1,
+)
+COUNTER_SOURCE = _device(
+    "gpu_counter_source_info",
+    INFO,
+    "Where a counter comes from: the driver's own counter, our sampling, or nowhere and why",
+    "the probe",
+    "counter",
+    "source",
+    "why",
+)
+CORES = _device("gpu_cores", GAUGE, "CUDA cores", "nvmlDeviceGetNumGpuCores")
+
+# Utilisation
+
+UTILIZATION = _device(
+    "gpu_utilization_ratio",
+    GAUGE,
+    "Share of the last 1/6 to 1 s in which at least one kernel ran; 1 does not mean busy SMs",
+    "nvmlDeviceGetUtilizationRates gpu",
+    unit="ratio",
+)
+MEMORY_ACTIVITY = _device(
+    "gpu_memory_activity_ratio",
+    GAUGE,
+    "Share of the last 1/6 to 1 s in which memory was read or written; not how full it is",
+    "nvmlDeviceGetUtilizationRates memory",
+    unit="ratio",
+)
+ENGINE_UTILIZATION = _device(
+    "gpu_engine_utilization_ratio",
+    GAUGE,
+    "Share of time in which a media engine was busy",
+    "nvmlDeviceGetEncoderUtilization, DecoderUtilization, JpgUtilization, OfaUtilization",
+    "engine",
+    unit="ratio",
+)
+BUSY_SECONDS = _device(
+    "gpu_busy_seconds_total",
+    COUNTER,
+    "Time in which at least one kernel ran",
+    "gpu_utilization_ratio, integrated at the sampling rate",
+    unit="seconds",
+    digits=3,
+)
+MEMORY_ACTIVITY_SECONDS = _device(
+    "gpu_memory_activity_seconds_total",
+    COUNTER,
+    "Time in which memory was read or written",
+    "gpu_memory_activity_ratio, integrated at the sampling rate",
+    unit="seconds",
+    digits=3,
+)
+ENGINE_BUSY_SECONDS = _device(
+    "gpu_engine_busy_seconds_total",
+    COUNTER,
+    "Time in which a media engine was busy",
+    "gpu_engine_utilization_ratio, integrated at the sampling rate",
+    "engine",
+    unit="seconds",
+    digits=3,
+)
+
+# Memory
+
+MEMORY_TOTAL = _device(
+    "gpu_memory_total_bytes", GAUGE, "Device memory", "nvmlDeviceGetMemoryInfo_v2", unit="bytes"
+)
+MEMORY_USED = _device(
+    "gpu_memory_used_bytes",
+    GAUGE,
+    "Device memory that is allocated, without what the driver reserves",
+    "nvmlDeviceGetMemoryInfo_v2 (before driver 510 nvmlDeviceGetMemoryInfo: with the reserve)",
+    unit="bytes",
+)
+MEMORY_FREE = _device(
+    "gpu_memory_free_bytes",
+    GAUGE,
+    "Device memory that can be allocated",
+    "nvmlDeviceGetMemoryInfo_v2",
+    unit="bytes",
+)
+MEMORY_RESERVED = _device(
+    "gpu_memory_reserved_bytes",
+    GAUGE,
+    "Device memory that the driver and the firmware keep for themselves",
+    "nvmlDeviceGetMemoryInfo_v2",
+    unit="bytes",
+)
+BAR1_TOTAL = _device(
+    "gpu_bar1_memory_total_bytes",
+    GAUGE,
+    "BAR1 window, through which the CPU and other devices reach device memory",
+    "nvmlDeviceGetBAR1MemoryInfo",
+    unit="bytes",
+)
+BAR1_USED = _device(
+    "gpu_bar1_memory_used_bytes",
+    GAUGE,
+    "BAR1 window that is mapped",
+    "nvmlDeviceGetBAR1MemoryInfo",
+    unit="bytes",
+)
+
+# Power and energy
+
+POWER = _device(
+    "gpu_power_watts",
+    GAUGE,
+    "Power draw: the mean of the last second on Ampere (but not GA100) and newer, "
+    "else the present value",
+    "field 185 POWER_AVERAGE, else nvmlDeviceGetPowerUsage",
+    unit="watts",
+    digits=1,
+)
+POWER_INSTANT = _device(
+    "gpu_power_instant_watts",
+    GAUGE,
+    "Power draw at this moment",
+    "field 186 POWER_INSTANT",
+    unit="watts",
+    digits=1,
+)
+POWER_LIMIT = _device(
+    "gpu_power_limit_watts",
+    GAUGE,
+    "Power limits: enforced now, requested, default, and the range that may be set",
+    "fields 190, 192, 189, 187, 188",
+    "limit",
+    unit="watts",
+    digits=1,
+)
+ENERGY = _device(
+    "gpu_energy_joules_total",
+    COUNTER,
+    "Energy used since the driver was loaded, or since this exporter started where it is sampled",
+    "nvmlDeviceGetTotalEnergyConsumption (Volta and newer), else gpu_power_watts, integrated",
+    unit="joules",
+    digits=3,
+)
+
+# Temperature and fans
+
+TEMPERATURE = _device(
+    "gpu_temperature_celsius",
+    GAUGE,
+    "Temperature of the core and, on cards with HBM, of the memory",
+    "nvmlDeviceGetTemperatureV, else nvmlDeviceGetTemperature; field 82 MEMORY_TEMP",
+    "sensor",
+    unit="celsius",
+)
+TEMPERATURE_LIMIT = _device(
+    "gpu_temperature_limit_celsius",
+    GAUGE,
+    "Temperature at which the card slows down, shuts down, or should not exceed",
+    "nvmlDeviceGetTemperatureThreshold",
+    "limit",
+    unit="celsius",
+)
+TEMPERATURE_TLIMIT = _device(
+    "gpu_temperature_tlimit_celsius",
+    GAUGE,
+    "Margin to the slowdown point at which a limit acts; relative and signed (Ada and newer)",
+    "fields 193 to 196",
+    "limit",
+    unit="celsius",
+)
+TEMPERATURE_MARGIN = _device(
+    "gpu_temperature_margin_celsius",
+    GAUGE,
+    "Distance to the nearest slowdown; 0 or less while the card slows down",
+    "nvmlDeviceGetMarginTemperature (driver 570 and newer)",
+    unit="celsius",
+)
+FAN_SPEED = _device(
+    "gpu_fan_speed_ratio",
+    GAUGE,
+    "Intended fan speed, as a share of the maximum; the driver allows more than 1",
+    "nvmlDeviceGetFanSpeed_v2",
+    "fan",
+    unit="ratio",
+)
+
+# Clocks and performance
+
+CLOCK = _device(
+    "gpu_clock_hertz", GAUGE, "Present clock", "nvmlDeviceGetClockInfo", "domain", unit="hertz"
+)
+CLOCK_MAX = _device(
+    "gpu_clock_max_hertz",
+    GAUGE,
+    "Highest clock that the card can run",
+    "nvmlDeviceGetMaxClockInfo",
+    "domain",
+    unit="hertz",
+)
+PERFORMANCE_STATE = _device(
+    "gpu_performance_state",
+    GAUGE,
+    "Performance state: 0 is the fastest, 15 the slowest",
+    "nvmlDeviceGetPerformanceState",
+)
+CLOCK_EVENT_REASON = _device(
+    "gpu_clock_event_reason_active",
+    GAUGE,
+    "1 while the reason holds the clocks where they are",
+    "nvmlDeviceGetCurrentClocksEventReasons, else nvmlDeviceGetCurrentClocksThrottleReasons",
+    "reason",
+)
+THROTTLE_SECONDS = _device(
+    "gpu_throttle_seconds_total",
+    COUNTER,
+    "Time in which the reason held the clocks down",
+    "fields 74, 76, 269, 270, 271, else gpu_clock_event_reason_active, integrated",
+    "reason",
+    unit="seconds",
+    digits=3,
+)
+
+# PCIe
+
+PCIE_GENERATION = _device(
+    "gpu_pcie_link_generation",
+    GAUGE,
+    "PCIe generation of the link now; it falls while the GPU idles",
+    "nvmlDeviceGetCurrPcieLinkGeneration",
+)
+PCIE_GENERATION_MAX = _device(
+    "gpu_pcie_link_generation_max",
+    GAUGE,
+    "Highest PCIe generation that card and slot can do together",
+    "nvmlDeviceGetMaxPcieLinkGeneration",
+)
+PCIE_WIDTH = _device(
+    "gpu_pcie_link_width", GAUGE, "PCIe lanes in use", "nvmlDeviceGetCurrPcieLinkWidth"
+)
+PCIE_WIDTH_MAX = _device(
+    "gpu_pcie_link_width_max",
+    GAUGE,
+    "PCIe lanes that card and slot can do together",
+    "nvmlDeviceGetMaxPcieLinkWidth",
+)
+PCIE_BYTES = _device(
+    "gpu_pcie_bytes_total",
+    COUNTER,
+    "Bytes over PCIe, as the GPU sees it",
+    "fields 197 and 198, where they cannot wrap unseen",
+    "direction",
+    unit="bytes",
+)
+
+METRICS: tuple[Metric, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Metric)
+)

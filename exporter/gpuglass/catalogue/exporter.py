@@ -1,0 +1,86 @@
+"""Metrics of the exporter itself."""
+
+from gpuglass.catalogue.model import Metric, Type
+
+BUILD_INFO = Metric(
+    "gpuglass_build_info",
+    Type.INFO,
+    "Version of gpuglass and of the Python that runs it",
+    "the exporter",
+    ("version", "python_version"),
+)
+COLLECTOR_SUCCESS = Metric(
+    "gpuglass_collector_success",
+    Type.GAUGE,
+    "1 if the collector's last run succeeded",
+    "the exporter",
+    ("collector",),
+)
+COLLECTOR_FAILURE = Metric(
+    "gpuglass_collector_failure_info",
+    Type.INFO,
+    "Why the collector fails; only there while it does",
+    "the exporter",
+    ("collector", "reason"),
+)
+COLLECTOR_DURATION = Metric(
+    "gpuglass_collector_duration_seconds",
+    Type.GAUGE,
+    "Time that the collector's last run took; for nvml, the slowest GPU's",
+    "the exporter",
+    ("collector",),
+    unit="seconds",
+    digits=4,
+)
+COLLECTOR_LAST_SUCCESS = Metric(
+    "gpuglass_collector_last_success_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time of the collector's last success",
+    "the exporter",
+    ("collector",),
+    unit="seconds",
+    digits=0,
+)
+DATA_AGE = Metric(
+    "gpuglass_data_age_seconds",
+    Type.GAUGE,
+    "Age of the collector's data on this page; for nvml, the oldest GPU's",
+    "the exporter",
+    ("collector",),
+    unit="seconds",
+    digits=1,
+)
+PROBE_RESTARTS = Metric(
+    "gpuglass_probe_restarts_total",
+    Type.COUNTER,
+    "Starts of the probe's process after the first, by what ended the one before",
+    "the supervisor",
+    ("cause",),
+)
+PROBE_ABANDONED = Metric(
+    "gpuglass_probe_abandoned",
+    Type.GAUGE,
+    "Probe processes that did not end when asked and were left behind",
+    "the supervisor",
+)
+PROCESS_CPU = Metric(
+    "gpuglass_process_cpu_seconds_total",
+    Type.COUNTER,
+    "CPU time of the exporter's processes, of the probe's over all its restarts",
+    "/proc/PID/stat",
+    ("process",),
+    unit="seconds",
+    digits=2,
+)
+PROCESS_MEMORY = Metric(
+    "gpuglass_process_resident_memory_bytes",
+    Type.GAUGE,
+    "Resident memory of the exporter's processes",
+    "/proc/PID/stat",
+    ("process",),
+    unit="bytes",
+)
+
+METRICS: tuple[Metric, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Metric)
+)

@@ -1,0 +1,208 @@
+"""``gpuglass serve``: the exporter."""
+
+import asyncio
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpuglass.cli import logs
+from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
+from gpuglass.host import registry
+
+
+def address(value: Any) -> tuple[str, int]:
+    """An option's type: ``HOST:PORT``, ``:PORT`` for every interface, or ``[IPV6]:PORT``."""
+    host, colon, port = str(value).rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdigit() or (":" in bare and bare == host):
+        raise click.BadParameter(f"{value!r} is no address; write HOST:PORT, :PORT or [IPV6]:PORT")
+    if int(port) > 65535:
+        raise click.BadParameter(f"{value!r}: a port is at most 65535")
+    return bare, int(port)
+
+
+def path(value: Any) -> str:
+    """An option's type: an absolute URL path that nothing else of the exporter uses."""
+    text = str(value)
+    if not text.startswith("/") or any(c in text for c in "{}?# "):
+        raise click.BadParameter(f"{text!r} is no path; write one such as /metrics")
+    if text in ("/-/healthy", "/-/ready"):
+        raise click.BadParameter(f"{text} is taken by the health check")
+    return text
+
+
+def _collector_flags(command: Any) -> Any:
+    for name in reversed(("nvml", *registry.names())):
+        what = "the GPUs" if name == "nvml" else f"the host's {name} facts"
+        command = click.option(
+            f"--collector.{name}/--no-collector.{name}",
+            f"collector_{name}",
+            default=True,
+            show_default=True,
+            help=f"Publish {what}.",
+        )(command)
+    return command
+
+
+@click.command("serve", cls=SettingsCommand)
+@config_file_option
+@click.option(
+    "--web.listen-address",
+    "listen_addresses",
+    type=address,
+    multiple=True,
+    default=[":9400"],
+    show_default=True,
+    help="Where to listen; may be given more than once.",
+)
+@click.option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    type=path,
+    default="/metrics",
+    show_default=True,
+    help="Path of the metrics.",
+)
+@click.option(
+    "--node.name",
+    "node_name",
+    default=socket.gethostname,
+    show_default="the machine's host name",
+    help="The node label of every series.",
+)
+@click.option(
+    "--probe.interval",
+    "interval",
+    type=duration(0.05, 60),
+    default="1s",
+    show_default=True,
+    help="Time between two readings of the GPUs and the host.",
+)
+@click.option(
+    "--probe.slow-interval",
+    "slow_interval",
+    type=duration(0.05, 600),
+    default="10s",
+    show_default=True,
+    help="Time between two readings of what changes rarely, such as limits.",
+)
+@click.option(
+    "--probe.deadline",
+    "deadline",
+    type=duration(1, 600),
+    default="15s",
+    show_default=True,
+    help="Silence after which the process that reads the GPUs is replaced.",
+)
+@click.option(
+    "--path.procfs",
+    "procfs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="/proc",
+    show_default=True,
+    help="Where the machine's /proc is.",
+)
+@click.option(
+    "--path.sysfs",
+    "sysfs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="/sys",
+    show_default=True,
+    help="Where the machine's /sys is.",
+)
+@click.option(
+    "--path.rootfs",
+    "rootfs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="/",
+    show_default=True,
+    help="Where the machine's root directory is.",
+)
+@_collector_flags
+@click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(logs.LEVELS),
+    default="info",
+    show_default=True,
+    help="The least severe messages to write.",
+)
+@click.option(
+    "--log.format",
+    "log_format",
+    type=click.Choice(logs.FORMATS),
+    default="logfmt",
+    show_default=True,
+    help="How to write them.",
+)
+@click.option("--once", is_flag=True, help="Print the metrics once and exit.")
+def command(
+    listen_addresses: list[tuple[str, int]],
+    telemetry_path: str,
+    node_name: str,
+    interval: float,
+    slow_interval: float,
+    deadline: float,
+    procfs: Path,
+    sysfs: Path,
+    rootfs: Path,
+    log_level: str,
+    log_format: str,
+    once: bool,
+    **collectors: bool,
+) -> None:
+    """Publish this machine's GPUs and host facts for Prometheus."""
+    from gpuglass.pipeline.exporter import Exporter, Settings
+
+    if not node_name.strip():
+        raise click.UsageError("node.name is empty; give the node a name")
+    if slow_interval < interval:
+        raise click.UsageError("probe.slow-interval is shorter than probe.interval")
+    logs.configure(log_level, log_format)
+    wanted = [
+        collector
+        for collector in registry.collectors(registry.Paths(procfs, sysfs, rootfs))
+        if collectors[f"collector_{collector.name}"]
+    ]
+    settings = Settings(node_name, collectors["collector_nvml"], interval, slow_interval, deadline)
+    exporter = Exporter(settings, wanted)
+    if once:
+        asyncio.run(_print(exporter))
+    else:
+        asyncio.run(_serve(exporter, listen_addresses, telemetry_path))
+
+
+async def _print(exporter: Any) -> None:
+    """Wait until everything is read, or it is clear that the GPUs cannot be, and print."""
+    exporter.start()
+    for _ in range(500):
+        if exporter.complete() or exporter.trouble() not in ("", "starting"):
+            break
+        await asyncio.sleep(0.01)
+    sys.stdout.write(exporter.page().decode())
+    sys.stdout.flush()
+    await exporter.stop()
+
+
+async def _serve(exporter: Any, addresses: list[tuple[str, int]], telemetry_path: str) -> None:
+    # First of all, so that the probe starts while this process imports its web server.
+    exporter.start()
+    await asyncio.sleep(0)
+    from gpuglass.web.app import build
+    from gpuglass.web.server import Address, ListenError, listen
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        runner = await listen(build(exporter, telemetry_path), [Address(*a) for a in addresses])
+    except ListenError as error:
+        await exporter.stop()
+        raise click.ClickException(f"{error}; see --web.listen-address") from None
+    await stop.wait()
+    await runner.cleanup()
+    await exporter.stop()

@@ -1,0 +1,1 @@
+"""From frames and host facts to the bytes of ``/metrics``."""

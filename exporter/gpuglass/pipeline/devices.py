@@ -1,0 +1,133 @@
+"""What the probe has told: the driver, the GPUs, and what is wrong."""
+
+import logging
+import time
+from typing import NamedTuple
+
+from gpuglass.catalogue import device as metrics
+from gpuglass.catalogue.model import Series
+from gpuglass.pipeline.gpu import Gpu
+from gpuglass.pipeline.page import Block
+from gpuglass.probe import frames
+
+_log = logging.getLogger(__name__)
+
+
+class Status(NamedTuple):
+    """How a collector does.
+
+    Attributes:
+        collector: Its name.
+        failure: Why it fails, as one token; empty if it does not.
+        duration: Seconds that its last run took; ``None`` before the first.
+        last_success: Unix time of its last success; ``None`` before the first.
+        age: Seconds since the data on the page were read; ``None`` where there are none.
+    """
+
+    collector: str
+    failure: str
+    duration: float | None
+    last_success: float | None
+    age: float | None
+
+
+class Devices:
+    """Every GPU that the probe has ever announced, and the driver.
+
+    Args:
+        interval: Seconds between two readings of a GPU.
+
+    Attributes:
+        changed_at: When something new was told last, in seconds of CLOCK_MONOTONIC.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._gpus: dict[str, Gpu] = {}
+        self._failure = "starting"
+        self._driver = Block()
+        self._expected = -1
+        self._last_success: float | None = None
+        self.changed_at = 0.0
+
+    def take(self, frame: frames.Frame) -> None:
+        """Take what the probe tells.
+
+        Raises:
+            ValueError: The frame speaks of a GPU that was not announced.
+        """
+        self.changed_at = time.monotonic()
+        if isinstance(frame, frames.Reading):
+            self._gpu(frame.uuid).read(frame)
+            self._last_success = time.time()
+        elif isinstance(frame, frames.Device):
+            gpu = self._gpus.setdefault(frame.uuid, Gpu(frame.uuid, self._interval))
+            gpu.announce(frame)
+        elif isinstance(frame, frames.Down):
+            _log.warning("GPU %s is down: %s", frame.uuid, frame.reason)
+            self._gpu(frame.uuid).lose(frame)
+        elif isinstance(frame, frames.Driver):
+            self._welcome(frame)
+        elif isinstance(frame, frames.Failure):
+            self._fail(frame)
+
+    def end(self, reason: str) -> None:
+        """Take the news that the probe is gone: nothing is current any more."""
+        self._failure = self._failure or reason
+        for gpu in self._gpus.values():
+            gpu.down = reason
+
+    def blocks(self, now: float) -> list[Block]:
+        """The page's part: the driver, then each GPU; ``now`` in seconds of CLOCK_MONOTONIC."""
+        driver = [] if self._failure else [self._driver]
+        gpus = sorted(self._gpus.values(), key=lambda gpu: gpu.index)
+        return driver + [gpu.block(now) for gpu in gpus]
+
+    def complete(self) -> bool:
+        """Whether every GPU that the driver lists has been read."""
+        read = sum(1 for gpu in self._gpus.values() if gpu.read_at)
+        return bool(not self._failure and read >= self._expected)
+
+    def stuck(self, now: float, seconds: float) -> bool:
+        """Whether all GPUs have been silent for so long, though none was reported as lost."""
+        silent = [gpu for gpu in self._gpus.values() if not gpu.down]
+        return bool(silent) and all(now - gpu.read_at > seconds for gpu in silent)
+
+    def status(self, now: float) -> Status:
+        """How reading the GPUs goes; ``now`` in seconds of CLOCK_MONOTONIC."""
+        gpus = self._gpus.values()
+        troubles = [trouble for gpu in gpus if (trouble := gpu.trouble(now))]
+        failure = self._failure or (troubles[0] if troubles else "")
+        if not failure and len(self._gpus) < self._expected:
+            failure = "starting"
+        return Status(
+            "nvml",
+            failure,
+            max((gpu.duration for gpu in gpus if gpu.read_at), default=None),
+            self._last_success,
+            max((now - gpu.read_at for gpu in gpus if gpu.read_at), default=None),
+        )
+
+    def _gpu(self, uuid: str) -> Gpu:
+        try:
+            return self._gpus[uuid]
+        except KeyError:
+            raise ValueError(f"a frame of the unknown GPU {uuid!r}") from None
+
+    def _welcome(self, frame: frames.Driver) -> None:
+        if self._failure:
+            _log.info("driver %s answers with %d GPUs", frame.driver_version, frame.devices)
+        self._failure = ""
+        self._expected = frame.devices
+        labels = (frame.driver_version, frame.nvml_version, frame.cuda_version)
+        self._driver = Block(
+            (Series(metrics.DEVICES), Series(metrics.DRIVER_INFO, labels)),
+            [float(frame.devices), 1.0],
+        )
+
+    def _fail(self, frame: frames.Failure) -> None:
+        if frame.reason != self._failure:
+            _log.warning("NVML fails: %s (%s)", frame.reason, frame.message or "see NVML's codes")
+        self._failure = frame.reason
+        for gpu in self._gpus.values():
+            gpu.down = frame.reason

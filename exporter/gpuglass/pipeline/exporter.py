@@ -1,0 +1,132 @@
+"""All parts of the exporter together, and the page that they make."""
+
+import asyncio
+import contextlib
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gpuglass.catalogue import device, exporter, host
+from gpuglass.host.registry import Collector
+from gpuglass.pipeline.devices import Devices, Status
+from gpuglass.pipeline.hosts import Hosts
+from gpuglass.pipeline.itself import Itself
+from gpuglass.pipeline.page import Page
+from gpuglass.pipeline.supervisor import Supervisor
+
+METRICS = (*device.METRICS, *host.METRICS, *exporter.METRICS)
+
+_SELF_SECONDS = 5.0
+# Higher levels cost more time than the network gives back: the page shrinks 12-fold at 1 already.
+_GZIP_LEVEL = 1
+_GZIP_WINDOW = 31  # zlib's way to ask for a gzip header
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user decides.
+
+    Attributes:
+        node: The ``node`` label of every sample.
+        gpus: Whether to read GPUs.
+        fast: Seconds between two readings.
+        slow: Seconds between two readings of what changes rarely.
+        deadline: Seconds of silence after which the probe is replaced.
+    """
+
+    node: str
+    gpus: bool
+    fast: float
+    slow: float
+    deadline: float
+
+
+class Exporter:
+    """Reads GPUs and host, and renders the page.
+
+    Args:
+        settings: What the user decides.
+        collectors: The host collectors to run.
+    """
+
+    def __init__(self, settings: Settings, collectors: Iterable[Collector]) -> None:
+        self._settings = settings
+        self._page = Page(settings.node, METRICS)
+        self._devices = Devices(settings.fast)
+        self._supervisor = Supervisor(
+            self._devices, settings.fast, settings.slow, settings.deadline
+        )
+        self._hosts = Hosts(collectors, settings.fast, settings.slow)
+        self._self = Itself()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._cache: dict[tuple[bool, bool], bytes] = {}
+        self._cached_at = 0.0
+
+    def start(self) -> None:
+        """Start reading; needs a running event loop."""
+        if self._settings.gpus:
+            self._tasks.append(asyncio.create_task(self._supervisor.run()))
+        self._hosts.start()
+        self._tasks.append(asyncio.create_task(self._watch_processes()))
+
+    async def stop(self) -> None:
+        """Ask the probe to end, and wait until it has."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def complete(self) -> bool:
+        """Whether every GPU and every collector has been read at least once."""
+        return self._hosts.complete() and (not self._settings.gpus or self._devices.complete())
+
+    def trouble(self) -> str:
+        """Why the GPUs cannot be read; empty while they can, or are not to be."""
+        if not self._settings.gpus:
+            return ""
+        return self._devices.status(time.monotonic()).failure
+
+    def page(self, openmetrics: bool = False, gzip: bool = False) -> bytes:
+        """The page as it is now.
+
+        Args:
+            openmetrics: Whether to write OpenMetrics rather than Prometheus text.
+            gzip: Whether to compress it.
+
+        Returns:
+            The body of the answer.
+        """
+        now = time.monotonic()
+        if now - self._cached_at > self._settings.fast or self._cached_at < self._changed_at():
+            self._cache.clear()
+            self._cached_at = now
+        key = openmetrics, gzip
+        if key not in self._cache:
+            self._cache[key] = self._render(openmetrics, gzip, now)
+        return self._cache[key]
+
+    def _changed_at(self) -> float:
+        return max(self._devices.changed_at, self._hosts.changed_at)
+
+    def _render(self, openmetrics: bool, gzip: bool, now: float) -> bytes:
+        if gzip:
+            plain = self._cache.get((openmetrics, False))
+            plain = plain or self._render(openmetrics, False, now)
+            self._cache[openmetrics, False] = plain
+            deflate = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WINDOW)
+            return deflate.compress(plain) + deflate.flush()
+        blocks = [*self._hosts.blocks(now), *self._self.blocks(self._statuses(now))]
+        if self._settings.gpus:
+            blocks += [*self._devices.blocks(now), self._supervisor.block()]
+        return self._page.render(blocks, openmetrics)
+
+    def _statuses(self, now: float) -> list[Status]:
+        gpus = [self._devices.status(now)] if self._settings.gpus else []
+        return gpus + self._hosts.statuses(now)
+
+    async def _watch_processes(self) -> None:
+        while True:
+            self._self.read_processes(self._supervisor.pid)
+            await asyncio.sleep(_SELF_SECONDS)

@@ -1,0 +1,163 @@
+"""Writes the page that Prometheus reads.
+
+Most values are the same from one scrape to the next, so a line is written again only when its
+value has changed. What stands where is worked out once, and again only when series come or go.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.utils import floatToGoString
+
+from gpuglass.catalogue.model import Metric, Series, Type
+
+Values = Sequence[float | None]
+
+
+@dataclass(eq=False)
+class Block:
+    """Series whose values are known together.
+
+    Attributes:
+        series: What the values are; replaced as a whole, never changed.
+        values: A value for each series; ``None`` leaves it out.
+    """
+
+    series: tuple[Series, ...] = ()
+    values: Values = ()
+
+
+class Page:
+    """The text of a set of blocks, in the order of the catalogue.
+
+    Args:
+        node: The label that every sample carries.
+        metrics: The catalogue: families appear on the page in this order.
+    """
+
+    def __init__(self, node: str, metrics: Iterable[Metric]) -> None:
+        self._node = _escape(node)
+        self._rank = {metric: rank for rank, metric in enumerate(metrics)}
+        self._known: list[tuple[Series, ...]] = []
+        self._sheet = _Sheet([], [], self._node)
+
+    def render(self, blocks: Sequence[Block], openmetrics: bool) -> bytes:
+        """The page.
+
+        Args:
+            blocks: All that is to be published.
+            openmetrics: Whether to write OpenMetrics 1.0 rather than Prometheus text 0.0.4.
+
+        Returns:
+            UTF-8 text.
+        """
+        known = [block.series for block in blocks]
+        if len(known) != len(self._known) or any(
+            new is not old for new, old in zip(known, self._known, strict=True)
+        ):
+            self._sheet = _Sheet(known, self._families(known), self._node)
+            self._known = known
+        self._sheet.update([block.values for block in blocks])
+        return self._sheet.text(openmetrics)
+
+    def _families(self, known: list[tuple[Series, ...]]) -> list[Metric]:
+        present = {series.metric for block in known for series in block}
+        return sorted(present, key=self._rank.__getitem__)
+
+
+class _Sheet:
+    """The lines of one arrangement of series."""
+
+    def __init__(self, blocks: list[tuple[Series, ...]], families: list[Metric], node: str) -> None:
+        self._plain: list[str] = []
+        self._headers = [(_header(m, False), _header(m, True)) for m in families]
+        self._present = [0] * len(families)
+        self._header_slots: list[int] = []
+        self._slots = [[0] * len(block) for block in blocks]
+        self._family = [[0] * len(block) for block in blocks]
+        self._prefixes = [[_prefix(series, node) for series in block] for block in blocks]
+        self._digits = [[series.metric.digits for series in block] for block in blocks]
+        self._values: list[Values] = [[None] * len(block) for block in blocks]
+        places: dict[Metric, list[tuple[int, int]]] = {metric: [] for metric in families}
+        for b, block in enumerate(blocks):
+            for s, series in enumerate(block):
+                places[series.metric].append((b, s))
+        for f, metric in enumerate(families):
+            self._header_slots.append(len(self._plain))
+            self._plain.append("")
+            for b, s in places[metric]:
+                self._family[b][s] = f
+                self._slots[b][s] = len(self._plain)
+                self._plain.append("")
+
+    def update(self, values: list[Values]) -> None:
+        for b, (new, old) in enumerate(zip(values, self._values, strict=True)):
+            if new is not old:
+                self._update_block(b, new, old)
+                self._values[b] = new
+
+    def text(self, openmetrics: bool) -> bytes:
+        if not openmetrics:
+            return "".join(self._plain).encode()
+        lines = self._plain.copy()
+        for slot, present, header in zip(
+            self._header_slots, self._present, self._headers, strict=True
+        ):
+            if present:
+                lines[slot] = header[1]
+        return ("".join(lines) + "# EOF\n").encode()
+
+    def _update_block(self, b: int, new: Values, old: Values) -> None:
+        lines, slots, prefixes, digits = (
+            self._plain,
+            self._slots[b],
+            self._prefixes[b],
+            self._digits[b],
+        )
+        for s, (value, before) in enumerate(zip(new, old, strict=True)):
+            if value == before:
+                continue
+            if value is None:
+                lines[slots[s]] = ""
+                self._count(self._family[b][s], -1)
+                continue
+            if before is None:
+                self._count(self._family[b][s], 1)
+            places = digits[s]
+            shown = value if places is None else round(value, places)
+            lines[slots[s]] = f"{prefixes[s]}{_number(shown)}\n"
+
+    def _count(self, family: int, change: int) -> None:
+        """Keep a family's header on the page exactly while it has samples."""
+        self._present[family] += change
+        header = self._headers[family][0] if self._present[family] else ""
+        self._plain[self._header_slots[family]] = header
+
+
+def _header(metric: Metric, openmetrics: bool) -> str:
+    help = metric.help.replace("\\", "\\\\").replace("\n", "\\n")
+    if not openmetrics:
+        type = "gauge" if metric.type is Type.INFO else metric.type.value
+        return f"# HELP {metric.name} {help}\n# TYPE {metric.name} {type}\n"
+    unit = f"# UNIT {metric.family} {metric.unit}\n" if metric.unit else ""
+    help = help.replace('"', '\\"')
+    return f"# HELP {metric.family} {help}\n# TYPE {metric.family} {metric.type.value}\n{unit}"
+
+
+def _prefix(series: Series, node: str) -> str:
+    labels = [("node", node)]
+    labels += [
+        (name, _escape(value))
+        for name, value in zip(series.metric.labels, series.labels, strict=True)
+    ]
+    text = ",".join(f'{name}="{value}"' for name, value in sorted(labels))
+    return f"{series.metric.name}{{{text}}} "
+
+
+def _number(value: float) -> str:
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+    return text
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,250 @@
+"""Prepared NVML calls: function, arguments and buffers are looked up once and used for ever.
+
+A call that is made every second for years must cost little more than the call itself.
+"""
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pynvml
+
+from gpuglass.probe.frames import Column
+from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
+
+Values = Sequence[float | None]
+
+
+class Call:
+    """An NVML function with all of its arguments, and what its answer means.
+
+    Attributes:
+        symbol: The function's name.
+        columns: What ``read`` returns, in this order.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        function: Any,
+        arguments: tuple[Any, ...],
+        columns: tuple[Column, ...],
+        values: Callable[[], Values],
+    ) -> None:
+        self.symbol = symbol
+        self.columns = columns
+        self._function = function
+        self._arguments = arguments
+        self._values = values
+
+    def read(self) -> Values:
+        """Ask the driver.
+
+        Returns:
+            A value for each column, in the base unit of its metric.
+
+        Raises:
+            NvmlError: The driver answered with an error.
+        """
+        code = self._function(*self._arguments)
+        if code:
+            raise NvmlError(code)
+        return self._values()
+
+
+Make = Callable[[Library, Handle], Call]
+
+
+def numbers(
+    symbol: str,
+    columns: Sequence[Column | None],
+    *arguments: int,
+    divide: int = 1,
+    multiply: int = 1,
+    unknown: int | None = None,
+    type: Any = ctypes.c_uint,
+) -> Make:
+    """A function that writes numbers into its last parameters.
+
+    Args:
+        symbol: The function's name.
+        columns: What each number is; ``None`` leaves it out.
+        arguments: What the function takes between the device and the numbers.
+        divide: What to divide by. A percentage divided by 100 prints as 0.37; one multiplied by
+            0.01 as 0.37000000000000005.
+        multiply: What to multiply by, where ``divide`` is 1.
+        unknown: The number that stands for "not known".
+        type: The C type of the numbers.
+    """
+
+    def make(library: Library, device: Handle) -> Call:
+        outputs = [type() for _ in columns]
+        wanted = [out for out, column in zip(outputs, columns, strict=True) if column]
+
+        def values() -> Values:
+            return [
+                None
+                if out.value == unknown
+                else out.value * multiply
+                if divide == 1
+                else out.value / divide
+                for out in wanted
+            ]
+
+        inputs = tuple(ctypes.c_uint(argument) for argument in arguments)
+        references = tuple(ctypes.byref(out) for out in outputs)
+        return Call(
+            symbol,
+            library.function(symbol),
+            (device, *inputs, *references),
+            tuple(column for column in columns if column),
+            values,
+        )
+
+    return make
+
+
+def structure(
+    symbol: str,
+    layout: Any,
+    columns: dict[str, Column],
+    divide: int = 1,
+    **preset: int,
+) -> Make:
+    """A function that fills a structure.
+
+    Args:
+        symbol: The function's name.
+        layout: The structure's class in nvidia-ml-py.
+        columns: What each wanted field of the structure is.
+        divide: What to divide the fields by.
+        preset: Fields to set before the call, such as ``version``.
+    """
+
+    # nvidia-ml-py's classes run Python on each access to a field; this one has their layout only.
+    class Plain(ctypes.Structure):
+        _fields_ = layout._fields_
+
+    def make(library: Library, device: Handle) -> Call:
+        buffer = Plain(**preset)
+        names = tuple(columns)
+
+        def values() -> Values:
+            if divide == 1:
+                return [getattr(buffer, name) for name in names]
+            return [getattr(buffer, name) / divide for name in names]
+
+        return Call(
+            symbol,
+            library.function(symbol),
+            (device, ctypes.byref(buffer)),
+            tuple(columns.values()),
+            values,
+        )
+
+    return make
+
+
+def bits(symbol: str, columns: dict[int, Column]) -> Make:
+    """A function that writes a mask of 64 bits, each of which is a column of 0 or 1."""
+
+    def make(library: Library, device: Handle) -> Call:
+        mask = ctypes.c_ulonglong()
+        masks = tuple(columns)
+        return Call(
+            symbol,
+            library.function(symbol),
+            (device, ctypes.byref(mask)),
+            tuple(columns.values()),
+            lambda: [1 if mask.value & bit else 0 for bit in masks],
+        )
+
+    return make
+
+
+class Field(NamedTuple):
+    """A value of ``nvmlDeviceGetFieldValues``.
+
+    Attributes:
+        id: ``NVML_FI_DEV_...``.
+        column: What it is.
+        divide: What to divide it by to get the metric's unit.
+    """
+
+    id: int
+    column: Column
+    divide: int = 1
+
+
+_VALUE_FORMATS = {
+    pynvml.NVML_VALUE_TYPE_DOUBLE: "d",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "I4x",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "Q",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "Q",
+    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "q",
+    pynvml.NVML_VALUE_TYPE_SIGNED_INT: "i4x",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: "H6x",
+}
+_SYMBOL = "nvmlDeviceGetFieldValues"
+
+
+class FieldBatch(Call):
+    """Many fields in one call. Each has its own return code, so one may fail alone."""
+
+    def __init__(self, library: Library, device: Handle, fields: Sequence[Field]) -> None:
+        self._buffer = _field_buffer(fields)
+        super().__init__(
+            _SYMBOL,
+            library.function(_SYMBOL),
+            (device, ctypes.c_int(len(fields)), self._buffer),
+            tuple(field.column for field in fields),
+            self._decode,
+        )
+        self._divide = tuple(field.divide for field in fields)
+        self._types: tuple[int, ...] = ()
+        self._layout = struct.Struct("")
+
+    def _decode(self) -> Values:
+        """One unpacking for the whole batch, by the types that it had last time."""
+        row = self._layout.unpack_from(self._buffer) if self._types else ()
+        if not self._types or row[0::3] != self._types:
+            self._types = tuple(entry.valueType for entry in self._buffer)
+            self._layout = struct.Struct(
+                "=" + "".join(f"24xii{_VALUE_FORMATS.get(type, 'Q')}" for type in self._types)
+            )
+            row = self._layout.unpack_from(self._buffer)
+        return [
+            None if code else value if divide == 1 else value / divide
+            for code, value, divide in zip(row[1::3], row[2::3], self._divide, strict=True)
+        ]
+
+
+def supported_fields(
+    library: Library, device: Handle, fields: Sequence[Field]
+) -> tuple[list[Field], dict[Column, str]]:
+    """Ask for each field once.
+
+    Returns:
+        The fields that this card and driver have, and for each other column the reason.
+
+    Raises:
+        NvmlError: The driver cannot answer fields at all.
+    """
+    buffer = _field_buffer(fields)
+    library.call(_SYMBOL, device, ctypes.c_int(len(fields)), buffer)
+    good: list[Field] = []
+    missing: dict[Column, str] = {}
+    for field, entry in zip(fields, buffer, strict=True):
+        if entry.nvmlReturn in PERMANENT:
+            missing[field.column] = NvmlError(entry.nvmlReturn).reason
+        else:
+            good.append(field)
+    return good, missing
+
+
+def _field_buffer(fields: Sequence[Field]) -> Any:
+    buffer = (pynvml.c_nvmlFieldValue_t * len(fields))()
+    for entry, field in zip(buffer, fields, strict=True):
+        entry.fieldId = field.id
+    return buffer

@@ -1,0 +1,117 @@
+"""What the probe tells its parent: one JSON object a line.
+
+A GPU is announced by a ``Device`` frame, which names the columns of its readings once; each
+``Reading`` then carries bare values in that order. Times are seconds of CLOCK_MONOTONIC, which
+all processes of a machine share.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+
+class Column(NamedTuple):
+    """One value of a reading.
+
+    Attributes:
+        metric: Name in the catalogue.
+        labels: Label values after ``gpu`` and ``uuid``.
+        wraps: For a counter that starts again from 0 when it is full: the value at which it does.
+    """
+
+    metric: str
+    labels: tuple[str, ...] = ()
+    wraps: int = 0
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver answers, with so many GPUs."""
+
+    kind: ClassVar[str] = "driver"
+    driver_version: str
+    nvml_version: str
+    cuda_version: str
+    devices: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU, what it is, and the columns of its readings by group ("fast", "slow").
+
+    ``missing`` lists what the card does not give: metric, labels, NVML's reason.
+    """
+
+    kind: ClassVar[str] = "device"
+    uuid: str
+    index: int
+    info: dict[str, str]
+    columns: dict[str, list[Column]]
+    missing: list[tuple[str, tuple[str, ...], str]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The values of one group of a GPU's columns; ``None`` where a call failed this time."""
+
+    kind: ClassVar[str] = "reading"
+    uuid: str
+    group: str
+    time: float
+    duration: float
+    values: list[float | None]
+
+
+@dataclass(frozen=True)
+class Down:
+    """A GPU does not answer any more."""
+
+    kind: ClassVar[str] = "down"
+    uuid: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """NVML cannot be used at all; ``reason`` is NVML's name of the error in lower case."""
+
+    kind: ClassVar[str] = "failure"
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The probe runs; ``waiting`` names the call that each late GPU is in, and for how long."""
+
+    kind: ClassVar[str] = "alive"
+    waiting: dict[str, tuple[str, float]]
+
+
+Frame = Driver | Device | Reading | Down | Failure | Alive
+_KINDS: dict[str, Any] = {
+    frame.kind: frame for frame in (Driver, Device, Reading, Down, Failure, Alive)
+}
+
+
+def encode(frame: Frame) -> bytes:
+    """One line for the pipe."""
+    return json.dumps({"kind": frame.kind, **vars(frame)}, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Frame:
+    """The frame in a line.
+
+    Raises:
+        ValueError: The line holds no frame.
+    """
+    try:
+        fields = json.loads(line)
+        frame: Frame = _KINDS[fields.pop("kind")](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a frame: {line[:80]!r}") from error
+    if isinstance(frame, Device):
+        for columns in frame.columns.values():
+            columns[:] = [Column(metric, tuple(labels), wraps) for metric, labels, wraps in columns]
+        frame.missing[:] = [(metric, tuple(labels), why) for metric, labels, why in frame.missing]
+    return frame

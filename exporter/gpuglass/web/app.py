@@ -1,0 +1,117 @@
+"""The routes of the exporter."""
+
+import functools
+import html
+from typing import Protocol
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+import gpuglass
+
+
+class Source(Protocol):
+    """What the routes show."""
+
+    def page(self, openmetrics: bool = False, gzip: bool = False) -> bytes:
+        """The page of metrics."""
+        ...
+
+    def complete(self) -> bool:
+        """Whether everything has been read at least once."""
+        ...
+
+    def trouble(self) -> str:
+        """Why the GPUs cannot be read; empty while they can."""
+        ...
+
+
+def build(source: Source, telemetry_path: str) -> web.Application:
+    """The web application.
+
+    Args:
+        source: Where the page comes from.
+        telemetry_path: The path of the page.
+    """
+    routes = _Routes(source, telemetry_path)
+    app = web.Application()
+    app.router.add_get(telemetry_path, routes.metrics)
+    app.router.add_get("/-/healthy", routes.healthy)
+    app.router.add_get("/-/ready", routes.ready)
+    if telemetry_path != "/":
+        app.router.add_get("/", routes.landing)
+    return app
+
+
+class _Routes:
+    def __init__(self, source: Source, telemetry_path: str) -> None:
+        self._source = source
+        self._telemetry_path = telemetry_path
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        headers = request.headers
+        openmetrics, content_type = _negotiate(headers.get("Accept", ""))
+        answer = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        gzip = gzip_accepted(headers.get("Accept-Encoding", ""))
+        if gzip:
+            answer["Content-Encoding"] = "gzip"
+        return web.Response(body=self._source.page(openmetrics, gzip), headers=answer)
+
+    async def healthy(self, request: web.Request) -> web.Response:
+        """The process answers; says nothing of the GPUs, so that nobody restarts it for them."""
+        return web.Response(text="healthy\n")
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Whether the page holds all that it should."""
+        trouble = self._source.trouble()
+        if trouble or not self._source.complete():
+            reason = trouble or "starting"
+            return web.Response(
+                status=503, text=f"not ready: {reason}\n", headers={"Retry-After": "1"}
+            )
+        return web.Response(text="ready\n")
+
+    async def landing(self, request: web.Request) -> web.Response:
+        path = html.escape(self._telemetry_path)
+        return web.Response(
+            text=_LANDING.format(version=gpuglass.__version__, path=path, state=self._state()),
+            content_type="text/html",
+        )
+
+    def _state(self) -> str:
+        trouble = self._source.trouble()
+        return f"GPUs cannot be read: {html.escape(trouble)}" if trouble else "All is read."
+
+
+@functools.lru_cache(maxsize=32)
+def _negotiate(accept: str) -> tuple[bool, str]:
+    """Whether a client wants OpenMetrics, and the content type to answer with.
+
+    Scrapers send the same header every time; parsing it costs more than serving the page.
+    """
+    content_type = choose_encoder(accept)[1]
+    return content_type.startswith("application/openmetrics-text"), content_type
+
+
+_LANDING = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>gpuglass exporter</title>
+<style>
+  :root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }}
+  body {{ max-width: 40rem; margin: 4rem auto; padding: 0 1rem; }}
+  dt {{ float: left; clear: left; width: 9rem; }}
+  dd {{ margin: 0 0 .25rem 9rem; }}
+  .quiet {{ opacity: .65; }}
+</style>
+<h1>gpuglass exporter</h1>
+<p>{state}</p>
+<dl>
+  <dt><a href="{path}">{path}</a></dt><dd>metrics of this machine and its GPUs</dd>
+  <dt><a href="/-/healthy">/-/healthy</a></dt><dd>the exporter answers</dd>
+  <dt><a href="/-/ready">/-/ready</a></dt><dd>everything has been read</dd>
+</dl>
+<p class="quiet">Version {version}</p>
+</html>
+"""
