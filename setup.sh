@@ -97,12 +97,12 @@ choose() {
 }
 
 check_arguments() {
+    [ "$purge" = no ] || [ "$action" = uninstall ] || usage_error "--purge goes with --uninstall only"
     [ -n "$role$action" ] || {
         usage >&2
         exit 2
     }
     [ -z "$role" ] || [ -z "$action" ] || usage_error "--$role and --$action exclude each other"
-    [ "$purge" = no ] || [ "$action" = uninstall ] || usage_error "--purge goes with --uninstall only"
     [ -z "$action" ] || [ "$demo$engine" = no ] || usage_error "--$action takes neither --demo nor a choice of Docker"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
