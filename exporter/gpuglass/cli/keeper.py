@@ -1,0 +1,118 @@
+"""``gpuglass keeper``: what runs beside vmagent on the monitoring host."""
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+from prometheus_client import start_http_server
+
+from gpuglass.cli import logs
+from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
+from gpuglass.keeper import address, metrics
+from gpuglass.keeper.keeper import Keeper
+
+_DIRECTORY = click.Path(path_type=Path)
+
+
+class _WrongSettingError(click.ClickException):
+    exit_code = 2
+
+
+@click.command("keeper", cls=SettingsCommand)
+@config_file_option
+@click.option(
+    "--targets.dir",
+    "source",
+    type=_DIRECTORY,
+    default="victoriametrics/targets",
+    show_default=True,
+    help="Folder with the targets files that people edit.",
+)
+@click.option(
+    "--targets.published-dir",
+    "published",
+    type=_DIRECTORY,
+    required=True,
+    help="Folder that vmagent reads; made if it is not there.",
+)
+@click.option(
+    "--targets.check-interval",
+    "interval",
+    type=duration(0.1, 60),
+    default="2s",
+    show_default=True,
+    help="Time between two looks; a change is taken when it has looked the same twice.",
+)
+@click.option(
+    "--web.listen-address",
+    "listen_address",
+    default="127.0.0.1:9401",
+    show_default=True,
+    help="Address of the keeper's own /metrics.",
+)
+@click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(logs.LEVELS),
+    default="info",
+    show_default=True,
+    help="Least severe level to log.",
+)
+@click.option(
+    "--log.format",
+    "log_format",
+    type=click.Choice(logs.FORMATS),
+    default="logfmt",
+    show_default=True,
+    help="Form of the log lines.",
+)
+def command(
+    source: Path,
+    published: Path,
+    interval: float,
+    listen_address: str,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Publish the targets files for vmagent, and keep the last good version of each."""
+    logs.configure(log_level, log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    host, port = _listen_address(listen_address)
+    keeper = _started(source, published)
+    try:
+        server, thread = start_http_server(
+            port, host, registry=metrics.registry(lambda: keeper.state)
+        )
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {listen_address} ({error.strerror or error}); "
+            "is another keeper running? See --web.listen-address"
+        ) from None
+    keeper.run(interval, stop)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _listen_address(text: str) -> tuple[str, int]:
+    try:
+        return address.split(f"0.0.0.0{text}" if text.startswith(":") else text)
+    except ValueError as error:
+        raise _WrongSettingError(f"--web.listen-address: {text!r} {error}") from None
+
+
+def _started(source: Path, published: Path) -> Keeper:
+    if source.resolve() == published.resolve():
+        raise _WrongSettingError("--targets.published-dir is --targets.dir; name another folder")
+    keeper = Keeper(source, published)
+    try:
+        keeper.start()
+    except OSError as error:
+        raise _WrongSettingError(
+            f"{error.filename or published}: {error.strerror or error}; "
+            "see --targets.dir and --targets.published-dir"
+        ) from None
+    return keeper

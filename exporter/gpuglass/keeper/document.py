@@ -1,0 +1,216 @@
+"""YAML and JSON text to a small tree whose every node knows its line.
+
+It is built from the parser's events, not by a constructor: so it keeps lines, sees a key that is
+written twice, takes scalars as they are written, and neither deep nesting nor an alias to an alias
+can make it recurse or multiply.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import yaml
+
+MAX_DEPTH = 8
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER: Any = yaml.resolver.Resolver()
+_TAG = "tag:yaml.org,2002:"
+_KINDS = {
+    "int": "a number",
+    "float": "a number",
+    "bool": "a boolean",
+    "timestamp": "a date",
+    "null": "nothing",
+}
+# YAML's own rule of what a text may contain. A lone surrogate is not in it.
+_UNPRINTABLE = re.compile(
+    "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+class DocumentError(Exception):
+    """The text has no tree.
+
+    Attributes:
+        line: The line at fault, from 1.
+        what: What is wrong and what to do.
+    """
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(line, what)
+        self.line = line
+        self.what = what
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One value as it is written; ``kind`` is what YAML takes it for, ``"text"`` if quoted."""
+
+    line: int
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list."""
+
+    line: int
+    items: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Keys and values in their order; a key that is written twice is there twice."""
+
+    line: int
+    pairs: "tuple[tuple[Scalar, Node], ...]"
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def load(text: str, *, is_json: bool = False) -> Node | None:
+    """Build the tree of one document.
+
+    Args:
+        text: The whole text.
+        is_json: Hold it to JSON's rules instead of YAML's.
+
+    Returns:
+        The root, or None for a text without a document in it.
+
+    Raises:
+        DocumentError: It is not one well-formed YAML or JSON document.
+    """
+    _refuse_unprintable(text)
+    if is_json:
+        if not text.strip():
+            return None
+        _check_json(text)
+        # JSON is YAML but for tabs, which it may have anywhere except within a string.
+        text = text.replace("\t", " ")
+    try:
+        return _Builder(yaml.parse(text, Loader=_LOADER)).document()
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(text, error) from None
+
+
+def _refuse_unprintable(text: str) -> None:
+    found = _UNPRINTABLE.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        raise DocumentError(line, f"control character U+{ord(found[0]):04X}; remove it")
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DocumentError(error.lineno, f"not valid JSON: {error.msg}; correct it") from None
+    except RecursionError:
+        raise DocumentError(1, "nested too deeply; write a list of groups") from None
+    except ValueError:  # a number with more digits than Python converts
+        raise DocumentError(1, "not valid JSON: a number is too long; correct it") from None
+
+
+def _syntax_error(text: str, error: yaml.MarkedYAMLError) -> DocumentError:
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return DocumentError(1, f"not valid YAML: {error.problem}; correct it")
+    lines = text.splitlines()
+    at_fault = lines[mark.line] if mark.line < len(lines) else ""
+    if at_fault[: mark.column + 1].endswith("\t"):
+        return DocumentError(mark.line + 1, "tab in the indentation; YAML wants spaces")
+    # What was never closed is reported where it begins: the end of the file helps nobody.
+    if mark.line >= len(lines) and error.context_mark is not None:
+        mark = error.context_mark
+    context = f"{error.context}: " if error.context else ""
+    return DocumentError(mark.line + 1, f"not valid YAML: {context}{error.problem}; correct it")
+
+
+class _Builder:
+    """One pass over the events of one text."""
+
+    def __init__(self, events: Iterator[yaml.Event]) -> None:
+        self._events = events
+        self._anchors: dict[str, Node] = {}
+
+    def document(self) -> Node | None:
+        next(self._events)  # the start of the stream
+        event = next(self._events)
+        if isinstance(event, yaml.StreamEndEvent):
+            return None
+        root = self._node(next(self._events), 0)
+        next(self._events)  # the end of the document
+        event = next(self._events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise DocumentError(_line(event), "second YAML document; remove the --- line")
+        return None if isinstance(root, Scalar) and root.kind == "nothing" else root
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise DocumentError(_line(event), "nested too deeply; write a list of groups")
+        if isinstance(event, yaml.AliasEvent):
+            return self._aliased(event)
+        if isinstance(event, yaml.ScalarEvent):
+            node: Node = _scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(event, depth)
+        elif isinstance(event, yaml.MappingStartEvent):
+            node = self._mapping(event, depth)
+        else:
+            raise AssertionError(f"the parser sends no {event} here")
+        # Registered when complete, so a node cannot contain itself.
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            self._anchors[anchor] = node
+        return node
+
+    def _aliased(self, event: yaml.AliasEvent) -> Node:
+        node = self._anchors.get(event.anchor or "")
+        if node is None:
+            raise DocumentError(
+                _line(event), f"alias *{event.anchor} has no anchor above it; write it out"
+            )
+        return node
+
+    def _sequence(self, start: yaml.SequenceStartEvent, depth: int) -> Sequence:
+        _refuse_tag(start)
+        items = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return Sequence(_line(start), tuple(items))
+
+    def _mapping(self, start: yaml.MappingStartEvent, depth: int) -> Mapping:
+        _refuse_tag(start)
+        pairs = []
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            if not isinstance(key, Scalar):
+                raise DocumentError(key.line, "a key is a list or mapping; write a name")
+            pairs.append((key, self._node(next(self._events), depth + 1)))
+        return Mapping(_line(start), tuple(pairs))
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _refuse_tag(event: yaml.CollectionStartEvent) -> None:
+    if not event.implicit:
+        raise DocumentError(_line(event), f"YAML tag {event.tag}; remove it")
+
+
+def _scalar(event: yaml.ScalarEvent) -> Scalar:
+    if event.tag in (None, "!"):
+        tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
+    else:
+        tag = event.tag
+        if tag != f"{_TAG}str":
+            raise DocumentError(_line(event), f"YAML tag {tag}; quote the value instead")
+    kind = _KINDS.get(tag.removeprefix(_TAG), "text")
+    return Scalar(_line(event), event.value, kind)
