@@ -1,0 +1,458 @@
+"""What the stand-in NVML library answers, as functions of a GPU and the time.
+
+A transcription of simulator/src/model.c and integral.c: the same arithmetic in the same order, so
+that the results are equal and not merely close. Times are seconds since the scenario's start.
+Tests describe a GPU with `Gpu` as their scenario file does and compare.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+GB = 1_000_000_000
+MIB = 1 << 20
+NVLINK_GB = 976_562
+
+GPU_IDLE = 0x1
+SW_POWER_CAP = 0x4
+HW_SLOWDOWN = 0x8
+SYNC_BOOST = 0x10
+SW_THERMAL = 0x20
+HW_THERMAL = 0x40
+HW_POWER_BRAKE = 0x80
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a kind of card is. Power in mW, clocks in MHz, temperatures in degrees Celsius."""
+
+    name: str
+    memory_mib: int
+    memory_reserved_mib: int
+    power_idle: int
+    power_default: int
+    power_min: int
+    power_max: int
+    sm_idle: int
+    sm_max: int
+    mem_idle: int
+    mem_max: int
+    temp_idle: int
+    temp_load: int
+    temp_max: int
+    temp_slowdown: int
+    temp_shutdown: int
+    pcie_tx_bytes: int
+    pcie_rx_bytes: int
+    memory_temp_idle: int = 0
+    memory_temp_load: int = 0
+    nvlink_kib: int = 0
+    nvlink_links: int = 0
+    fans: int = 0
+    has_power_average: bool = True
+
+
+PRESETS = {
+    "a100": Preset(
+        name="NVIDIA A100-SXM4-80GB",
+        memory_mib=81920,
+        memory_reserved_mib=634,
+        power_idle=55_000,
+        power_default=400_000,
+        power_min=100_000,
+        power_max=400_000,
+        sm_idle=210,
+        sm_max=1410,
+        mem_idle=1593,
+        mem_max=1593,
+        temp_idle=31,
+        temp_load=72,
+        memory_temp_idle=34,
+        memory_temp_load=82,
+        temp_max=85,
+        temp_slowdown=89,
+        temp_shutdown=92,
+        pcie_tx_bytes=2 * GB,
+        pcie_rx_bytes=4 * GB,
+        nvlink_kib=8 * NVLINK_GB,
+        nvlink_links=12,
+        has_power_average=False,
+    ),
+    "h200": Preset(
+        name="NVIDIA H200",
+        memory_mib=143771,
+        memory_reserved_mib=618,
+        power_idle=75_000,
+        power_default=700_000,
+        power_min=200_000,
+        power_max=700_000,
+        sm_idle=345,
+        sm_max=1980,
+        mem_idle=3201,
+        mem_max=3201,
+        temp_idle=28,
+        temp_load=74,
+        memory_temp_idle=36,
+        memory_temp_load=85,
+        temp_max=87,
+        temp_slowdown=89,
+        temp_shutdown=95,
+        pcie_tx_bytes=5 * GB,
+        pcie_rx_bytes=8 * GB,
+        nvlink_kib=12 * NVLINK_GB,
+        nvlink_links=18,
+    ),
+    "l40s": Preset(
+        name="NVIDIA L40S",
+        memory_mib=46068,
+        memory_reserved_mib=488,
+        power_idle=33_000,
+        power_default=350_000,
+        power_min=100_000,
+        power_max=350_000,
+        sm_idle=210,
+        sm_max=2520,
+        mem_idle=405,
+        mem_max=9001,
+        temp_idle=30,
+        temp_load=70,
+        temp_max=87,
+        temp_slowdown=89,
+        temp_shutdown=92,
+        pcie_tx_bytes=2 * GB,
+        pcie_rx_bytes=5 * GB,
+    ),
+    "rtx4090": Preset(
+        name="NVIDIA GeForce RTX 4090",
+        memory_mib=24564,
+        memory_reserved_mib=346,
+        power_idle=20_000,
+        power_default=450_000,
+        power_min=150_000,
+        power_max=600_000,
+        sm_idle=210,
+        sm_max=3105,
+        mem_idle=405,
+        mem_max=10501,
+        temp_idle=35,
+        temp_load=68,
+        temp_max=83,
+        temp_slowdown=88,
+        temp_shutdown=90,
+        pcie_tx_bytes=1 * GB,
+        pcie_rx_bytes=3 * GB,
+        fans=2,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Constant:
+    """`load gpu=0 constant VALUE`, and `idle` for 0."""
+
+    value: float = 0.0
+
+    def at(self, t: float) -> float:
+        return self.value
+
+    def integral(self, t: float) -> float:
+        return self.value * t
+
+
+@dataclass(frozen=True)
+class Wave:
+    """`load gpu=0 wave min= max= period= phase=`."""
+
+    min: float
+    max: float
+    period: float
+    phase: float = 0.0
+
+    def at(self, t: float) -> float:
+        turns = t / self.period + self.phase
+        return (self.min + self.max) / 2 + (self.max - self.min) / 2 * math.sin(math.tau * turns)
+
+    def integral(self, t: float) -> float:
+        turns = t / self.period + self.phase
+        swing = math.cos(math.tau * self.phase) - math.cos(math.tau * turns)
+        return (self.min + self.max) / 2 * t + (
+            self.max - self.min
+        ) / 2 * self.period / math.tau * swing
+
+
+@dataclass(frozen=True)
+class Burst:
+    """`load gpu=0 burst min= max= period= phase= duty=`: at max for the first part of a period."""
+
+    min: float
+    max: float
+    period: float
+    phase: float = 0.0
+    duty: float = 0.5
+
+    def at(self, t: float) -> float:
+        turns = t / self.period + self.phase
+        return self.max if turns - math.floor(turns) < self.duty else self.min
+
+    def _sum(self, turns: float) -> float:
+        whole = math.floor(turns)
+        high = whole * self.duty + min(turns - whole, self.duty)
+        return high * self.max + (turns - high) * self.min
+
+    def integral(self, t: float) -> float:
+        return self.period * (self._sum(t / self.period + self.phase) - self._sum(self.phase))
+
+
+@dataclass(frozen=True)
+class Window:
+    """`at AT [for DURATION] [every EVERY]`, with the load or the throttle reasons that it brings."""
+
+    at: float
+    duration: float = math.inf
+    every: float = 0.0
+    load: float = 0.0
+    reasons: int = 0
+
+    def number(self, t: float) -> int:
+        """The number of the latest window that began at or before t, from 0; -1 if none did."""
+        if t < self.at:
+            return -1
+        return math.floor((t - self.at) / self.every) if self.every > 0 else 0
+
+    def last_start(self, t: float) -> float:
+        number = self.number(t)
+        return -1.0 if number < 0 else self.at + number * self.every
+
+    def next_start(self, t: float) -> float:
+        number = self.number(t)
+        if number < 0:
+            return self.at
+        return self.at + (number + 1) * self.every if self.every > 0 else math.inf
+
+    def active(self, t: float) -> bool:
+        return self.at <= t < self.last_start(t) + self.duration
+
+    def seconds_inside(self, t: float) -> float:
+        """Time spent inside the windows from 0 to t."""
+        starts = self.number(t) + 1
+        if starts == 0:
+            return 0.0
+        now = min(t - self.last_start(t), self.duration)
+        return (starts - 1) * self.duration + now if starts > 1 else now
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of a scenario. Lists are in the order of the file's lines."""
+
+    preset: Preset
+    load: Constant | Wave | Burst = field(default_factory=Constant)
+    power_limit: int | None = None
+    memory_base: int = 0
+    memory_load: int = 0
+    process_memory: int = 0
+    overrides: tuple[Window, ...] = ()
+    throttles: tuple[Window, ...] = ()
+    resets: tuple[Window, ...] = ()
+
+    @property
+    def limit(self) -> int:
+        return self.preset.power_default if self.power_limit is None else self.power_limit
+
+
+def _override(gpu: Gpu, t: float) -> Window | None:
+    active = [window for window in gpu.overrides if window.active(t)]
+    return active[-1] if active else None
+
+
+def load(gpu: Gpu, t: float) -> float:
+    """The load, 0 to 1."""
+    override = _override(gpu, t)
+    return gpu.load.at(t) if override is None else override.load
+
+
+def _edges(gpu: Gpu, t: float) -> Iterator[float]:
+    apart = 1e-7
+    for window in gpu.overrides:
+        last = window.last_start(t + apart)
+        if last >= 0 and last + window.duration > t + apart:
+            yield last + window.duration
+        yield window.next_start(t + apart)
+
+
+def load_integral(gpu: Gpu, t: float) -> float:
+    """Seconds of full load from 0 to t."""
+    edge = total = 0.0
+    while True:
+        end = min(_edges(gpu, edge), default=math.inf)
+        stop = min(end, t)
+        override = _override(gpu, edge + (stop - edge) / 2)
+        if override is not None:
+            total += override.load * (stop - edge)
+        else:
+            total += gpu.load.integral(stop) - gpu.load.integral(edge)
+        if end > t:
+            return total
+        edge = end
+
+
+def last_reset(gpu: Gpu, t: float) -> float:
+    """When the counters last began anew."""
+    return max([0.0, *(window.last_start(t) for window in gpu.resets)])
+
+
+def load_seconds(gpu: Gpu, t: float) -> float:
+    """Seconds of full load since the counters last began anew."""
+    reset = last_reset(gpu, t)
+    return load_integral(gpu, t) - (load_integral(gpu, reset) if reset > 0 else 0.0)
+
+
+def mean_load(gpu: Gpu, t: float, seconds: float) -> float:
+    """The mean load of the last `seconds`."""
+    span = min(seconds, t)
+    if span <= 0:
+        return load(gpu, t)
+    return (load_integral(gpu, t) - load_integral(gpu, t - span)) / span
+
+
+def percent(ratio: float) -> int:
+    """A ratio as NVML gives it: whole percent, halves up."""
+    return math.floor(100 * ratio + 0.5)
+
+
+def utilization_percent(gpu: Gpu, t: float) -> int:
+    return percent(load(gpu, t))
+
+
+def memory_utilization_percent(gpu: Gpu, t: float) -> int:
+    return percent(0.6 * load(gpu, t))
+
+
+def power_at_load(gpu: Gpu, u: float) -> int:
+    """Milliwatts at a load."""
+    idle = gpu.preset.power_idle
+    return math.floor(idle + (gpu.limit - idle) * u + 0.5)
+
+
+def power_milliwatts(gpu: Gpu, t: float) -> int:
+    """Power at this moment (field 186)."""
+    return power_at_load(gpu, load(gpu, t))
+
+
+def power_average_milliwatts(gpu: Gpu, t: float) -> int:
+    """The mean of the last second (field 185)."""
+    return power_at_load(gpu, mean_load(gpu, t, 1))
+
+
+def power_usage_milliwatts(gpu: Gpu, t: float) -> int:
+    """What nvmlDeviceGetPowerUsage answers: the mean where the card has one."""
+    if gpu.preset.has_power_average:
+        return power_average_milliwatts(gpu, t)
+    return power_milliwatts(gpu, t)
+
+
+def power_watts(preset: Preset, u: float) -> float:
+    """Power of a card with its default limit at load u."""
+    return power_at_load(Gpu(preset), u) / 1000
+
+
+def energy_millijoules(gpu: Gpu, t: float) -> int:
+    """Energy since the counters last began anew."""
+    idle = gpu.preset.power_idle
+    seconds = t - last_reset(gpu, t)
+    return int(idle * seconds + (gpu.limit - idle) * load_seconds(gpu, t))
+
+
+def energy_joules(gpu: Gpu, t: float) -> float:
+    return energy_millijoules(gpu, t) / 1000
+
+
+def _warmed(gpu: Gpu, t: float, idle: int, full: int) -> int:
+    return math.floor(idle + (full - idle) * mean_load(gpu, t, 30) + 0.5)
+
+
+def temperature(gpu: Gpu, t: float) -> int:
+    """The core's temperature: the mean load of half a minute, or the limit when throttled by it."""
+    if reasons(gpu, t) & (SW_THERMAL | HW_THERMAL):
+        return gpu.preset.temp_slowdown
+    return _warmed(gpu, t, gpu.preset.temp_idle, gpu.preset.temp_load)
+
+
+def memory_temperature(gpu: Gpu, t: float) -> int:
+    return _warmed(gpu, t, gpu.preset.memory_temp_idle, gpu.preset.memory_temp_load)
+
+
+def fan_percent(gpu: Gpu, t: float) -> int:
+    above = temperature(gpu, t) - 50
+    return percent(min(max(above / (gpu.preset.temp_max - 50), 0), 1))
+
+
+def idle(gpu: Gpu, t: float) -> bool:
+    return load(gpu, t) < 0.01
+
+
+def reasons(gpu: Gpu, t: float) -> int:
+    """The clock event reasons in force."""
+    found = 0
+    for window in gpu.throttles:
+        if window.active(t):
+            found |= window.reasons
+    return GPU_IDLE if found == 0 and idle(gpu, t) else found
+
+
+def _throttle_factor(found: int) -> float:
+    if found & (HW_SLOWDOWN | HW_THERMAL | HW_POWER_BRAKE):
+        return 0.5
+    if found & SW_THERMAL:
+        return 0.75
+    return 0.85 if found & SW_POWER_CAP else 1.0
+
+
+def _to_step(mhz: float) -> int:
+    return math.floor(mhz / 15) * 15
+
+
+def _sm_mhz(gpu: Gpu, t: float) -> float:
+    if idle(gpu, t):
+        return gpu.preset.sm_idle
+    return gpu.preset.sm_max * (1 - 0.1 * load(gpu, t)) * _throttle_factor(reasons(gpu, t))
+
+
+def sm_clock_mhz(gpu: Gpu, t: float) -> int:
+    """The graphics and the SM clock."""
+    return _to_step(_sm_mhz(gpu, t))
+
+
+def video_clock_mhz(gpu: Gpu, t: float) -> int:
+    return _to_step(0.9 * _sm_mhz(gpu, t))
+
+
+def memory_clock_mhz(gpu: Gpu, t: float) -> int:
+    return gpu.preset.mem_idle if idle(gpu, t) else gpu.preset.mem_max
+
+
+def reason_nanoseconds(gpu: Gpu, t: float, wanted: int) -> int:
+    """Time throttled for any of these reasons since the counters last began anew."""
+    reset = last_reset(gpu, t)
+    seconds = 0.0
+    for window in gpu.throttles:
+        if window.reasons & wanted:
+            seconds += window.seconds_inside(t) - window.seconds_inside(reset)
+    return math.floor(seconds * 1e9 + 0.5)
+
+
+def memory_used_bytes(gpu: Gpu, t: float) -> int:
+    """What NVML's second memory call answers; the first one adds what the driver keeps."""
+    used = gpu.memory_base + int(gpu.memory_load * load(gpu, t)) + gpu.process_memory
+    return min(used, (gpu.preset.memory_mib - gpu.preset.memory_reserved_mib) * MIB)
+
+
+def pcie_bytes(gpu: Gpu, t: float, bytes_per_second: int, bits: int = 64) -> int:
+    """A PCIe byte counter; the rate is one of the preset's two."""
+    return int(bytes_per_second * load_seconds(gpu, t)) % (1 << bits)
+
+
+def nvlink_kib(gpu: Gpu, t: float, raw: bool = False) -> int:
+    """One link's data counter, or with `raw` that of everything on the wire."""
+    factor = 1.1 if raw else 1.0
+    return int(gpu.preset.nvlink_kib * factor * load_seconds(gpu, t))
