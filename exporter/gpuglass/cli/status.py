@@ -1,0 +1,145 @@
+"""``gpuglass status``: a table of the nodes and their GPUs."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+
+import click
+
+from gpuglass.cli.nodes import Gpu, Node, QueryError, fetch
+from gpuglass.cli.settings import SettingsCommand, duration
+
+_PAUSE = 0.5
+_GIB = 1 << 30
+
+
+@click.command("status", cls=SettingsCommand)
+@click.option(
+    "--victoriametrics.url",
+    "url",
+    default="http://127.0.0.1:8428",
+    show_default=True,
+    help="Address of VictoriaMetrics.",
+)
+@click.option(
+    "--wait",
+    "wait",
+    type=duration(0, 3600),
+    default="0s",
+    show_default=True,
+    help="Time to wait until a node is up and has answered.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
+def command(url: str, wait: float, as_json: bool) -> None:
+    """Print each node and its GPUs as VictoriaMetrics has them now."""
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--victoriametrics.url: {url!r} is no URL; begin it with http://")
+    nodes = _nodes_within(url.rstrip("/"), wait)
+    if as_json:
+        click.echo(json.dumps({"nodes": [dataclasses.asdict(n) for n in nodes]}, indent=2))
+    else:
+        click.echo(render(nodes, time.time()))
+
+
+def _nodes_within(url: str, wait: float) -> list[Node]:
+    """The nodes as soon as one is complete, or as they are when the time is over."""
+    end = time.monotonic() + wait
+    while True:
+        late = time.monotonic() >= end
+        try:
+            nodes = fetch(url)
+            if late or any(node.complete for node in nodes):
+                return _some_up(nodes)
+        except QueryError as error:
+            if late:
+                raise click.ClickException(str(error)) from None
+        time.sleep(_PAUSE)
+
+
+def _some_up(nodes: list[Node]) -> list[Node]:
+    if not nodes:
+        raise click.ClickException(
+            "no targets are scraped; list a node in victoriametrics/targets/*.yml, "
+            "see its README.md, and look at the log of vmagent if it is listed"
+        )
+    if not any(node.up for node in nodes):
+        named = ", ".join(node.instance for node in nodes[:3]) + (" ..." if nodes[3:] else "")
+        raise click.ClickException(
+            f"all {len(nodes)} nodes are down ({named}); "
+            "see that gpuglass serve runs there and that its port can be reached from here"
+        )
+    return nodes
+
+
+def render(nodes: list[Node], now: float) -> str:
+    """Write the tables of nodes and of GPUs for people.
+
+    Args:
+        nodes: What to show, in this order.
+        now: The present, as Unix time.
+    """
+    hosts: list[tuple[str, ...]] = [("NODE", "STATE", "CPU", "MEMORY")]
+    hosts += [(n.node, _state(n, now), _percent(n.cpu_ratio), _host_memory(n)) for n in nodes]
+    cards: list[tuple[str, ...]] = [("NODE", "GPU", "NAME", "UTIL", "MEMORY", "POWER", "TEMP")]
+    for node in nodes:
+        cards += [_card(node, gpu) for gpu in node.gpus]
+        if node.up and not node.gpus:
+            cards.append((node.node, "-", f"no GPU: {node.gpu_problem or 'none seen yet'}"))
+    return _aligned(hosts) + "\n\n" + _aligned(cards)
+
+
+def _state(node: Node, now: float) -> str:
+    if node.up:
+        return "up"
+    if node.last_seen_timestamp_seconds is None:
+        return "down, not seen for a day"
+    return f"down, seen {_ago(now - node.last_seen_timestamp_seconds)} ago"
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _host_memory(node: Node) -> str:
+    total, available = node.memory_total_bytes, node.memory_available_bytes
+    used = None if total is None or available is None else total - available
+    return _of(used, total, lambda b: f"{b / _GIB:.1f}", "GiB")
+
+
+def _card(node: Node, gpu: Gpu) -> tuple[str, ...]:
+    if not gpu.up:
+        return (node.node, gpu.gpu, f"{gpu.name or gpu.uuid}: down")
+    return (
+        node.node,
+        gpu.gpu,
+        gpu.name or "-",
+        _percent(gpu.utilization_ratio),
+        _of(gpu.memory_used_bytes, gpu.memory_total_bytes, lambda b: f"{b / _GIB:.1f}", "GiB"),
+        _of(gpu.power_watts, gpu.power_limit_watts, lambda w: f"{w:.0f}", "W"),
+        "-" if gpu.temperature_celsius is None else f"{gpu.temperature_celsius:.0f} °C",
+    )
+
+
+def _percent(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio * 100:.0f} %"
+
+
+def _of(part: float | None, whole: float | None, form: Callable[[float], str], unit: str) -> str:
+    if part is None and whole is None:
+        return "-"
+    shown = ["-" if value is None else form(value) for value in (part, whole)]
+    return f"{' / '.join(shown)} {unit}"
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(r[i]) for r in rows if i + 1 < len(r)) for i in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join(
+            [*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), *row[len(widths) :]]
+        ).rstrip()
+        for row in rows
+    )
