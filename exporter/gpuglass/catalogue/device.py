@@ -62,12 +62,12 @@ DATA_AGE = _device(
     unit="seconds",
     digits=1,
 )
-COUNTER_SOURCE = _device(
-    "gpu_counter_source_info",
+SOURCE = _device(
+    "gpu_source_info",
     INFO,
     "Where a counter comes from: the driver's own counter, our sampling, or nowhere and why",
     "the probe",
-    "counter",
+    "metric",
     "source",
     "why",
 )

@@ -189,7 +189,7 @@ def _typed(option: click.Option, value: Any) -> Any:
     elif isinstance(option.type, click.IntRange):
         wanted, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
     else:
-        wanted, fits = "text", isinstance(value, str)
+        wanted, fits = "text; put it in quotes", isinstance(value, str)
     if not fits:
         raise click.BadParameter(f"{value!r} is not {wanted}")
     return value

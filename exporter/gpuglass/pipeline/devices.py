@@ -85,8 +85,8 @@ class Devices:
 
     def complete(self) -> bool:
         """Whether every GPU that the driver lists has been read."""
-        read = sum(1 for gpu in self._gpus.values() if gpu.read_at)
-        return bool(not self._failure and read >= self._expected)
+        read = sum(1 for gpu in self._gpus.values() if gpu.complete)
+        return not self._failure and read >= self._expected
 
     def stuck(self, now: float, seconds: float) -> bool:
         """Whether all GPUs have been silent for so long, though none was reported as lost."""

@@ -55,6 +55,7 @@ class Gpu:
         down: Why it does not answer; empty while it does.
         read_at: When it was read last, in seconds of CLOCK_MONOTONIC; 0 before the first time.
         duration: How many seconds that took.
+        complete: Whether every group has been read since the last announcement.
     """
 
     def __init__(self, uuid: str, interval: float) -> None:
@@ -63,10 +64,12 @@ class Gpu:
         self.down = "starting"
         self.read_at = 0.0
         self.duration = 0.0
+        self.complete = False
         self._patience = max(3 * interval, 5.0)
         self._counters: dict[_Key, Counter] = {}
         self._columns: dict[str, list[Column]] = {}
         self._values: dict[str, list[float | None]] = {}
+        self._unread: set[str] = set()
         self._follow: dict[str, list[tuple[int, Column, Counter]]] = {}
         self._sampled: list[_Sampled] = []
         self._constant: list[float | None] = []
@@ -76,6 +79,8 @@ class Gpu:
         """Take the columns of a probe's plan for this GPU."""
         self._columns = frame.columns
         self._values = {group: [None] * len(c) for group, c in frame.columns.items()}
+        self._unread = set(frame.columns)
+        self.complete = False
         self._follow = {
             group: list(self._driver_counters(columns)) for group, columns in frame.columns.items()
         }
@@ -92,7 +97,7 @@ class Gpu:
             Series(metrics.INFO_, (*labels, *(frame.info[n] for n in metrics.INFO_.labels[2:]))),
             Series(metrics.UP, labels),
             Series(metrics.DATA_AGE, labels),
-            *(Series(metrics.COUNTER_SOURCE, (*labels, *source)) for source in sources),
+            *(Series(metrics.SOURCE, (*labels, *source)) for source in sources),
             *(
                 Series(_BY_NAME[column.metric], (*labels, *column.labels))
                 for columns in frame.columns.values()
@@ -112,6 +117,8 @@ class Gpu:
                 counter.follow(value, column.wraps)
                 values[position] = counter.total
         self._values[frame.group] = values
+        self._unread.discard(frame.group)
+        self.complete = not self._unread
         if frame.group != "fast":
             return
         for position, counter in self._sampled:

@@ -42,11 +42,13 @@ class Hosts:
 
     def start(self) -> None:
         """Read everything from now on."""
-        for slow, tempo in enumerate(self._tempos):
-            collectors = [c for c in self._states if c.slow == bool(slow)]
-            if collectors:
+        fast = [collector for collector in self._states if not collector.slow]
+        # A slow one may hang, in a dead network file system for one: it gets a thread of its own.
+        alone = [[collector] for collector in self._states if collector.slow]
+        for group in [fast, *alone]:
+            if group:
                 threading.Thread(
-                    target=self._repeat, args=(collectors, tempo), name="host", daemon=True
+                    target=self._repeat, args=(group,), name=group[0].name, daemon=True
                 ).start()
 
     def blocks(self, now: float) -> list[Block]:
@@ -80,7 +82,8 @@ class Hosts:
         patience = max(3 * self._tempos[collector.slow], 10.0)
         return "silent" if now - state.read_at > patience else ""
 
-    def _repeat(self, collectors: list[Collector], interval: float) -> None:
+    def _repeat(self, collectors: list[Collector]) -> None:
+        interval = self._tempos[collectors[0].slow]
         while True:
             for collector in collectors:
                 _read(collector, self._states[collector])

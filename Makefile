@@ -1,0 +1,52 @@
+# What developers do. `make help` lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CACHE := .cache
+PROMTOOL := $(CACHE)/promtool/bin/promtool
+SHELL_FILES := setup.sh .ci/run $(wildcard deploy/native/*.sh tests/*.sh)
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint format bench build docs clean
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+test: $(VENV)/installed $(PROMTOOL) ## Install what the tests need, and run them (T="..." for some)
+	$(BIN)/python -m pytest $(T)
+
+lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML and C
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck -x $(SHELL_FILES)
+	$(BIN)/yamllint -s .
+	$(BIN)/clang-format --dry-run --Werror simulator/src/*.[ch]
+
+format: $(VENV)/installed ## Format Python and C
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i simulator/src/*.[ch]
+
+bench: $(VENV)/installed ## Measure, beside nvitop-exporter, and write docs/benchmarks.md
+	$(BIN)/python -m tests.bench --write docs/benchmarks.md
+
+docs: $(VENV)/installed ## Build docs/metrics.md from the catalogue
+	$(BIN)/python docs/build_metrics.py
+
+build: $(VENV)/installed ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m build
+
+clean: ## Remove what was built, installed or downloaded here
+	rm -rf $(VENV) $(CACHE) build dist simulator/build
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "make: error: $(PYTHON) is older than 3.10; try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test,lint]'
+	@touch $@
+
+$(PROMTOOL):
+	tests/promtool.sh $(CACHE)/promtool

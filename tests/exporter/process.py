@@ -1,0 +1,147 @@
+"""A `gpuglass` process, and the page that it serves."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+GPUGLASS = (sys.executable, "-m", "gpuglass")
+PATIENCE = 20.0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Page:
+    """The samples of a page."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.samples = [
+            sample for family in text_string_to_metric_families(text) for sample in family.samples
+        ]
+
+    def values(self, name: str, **labels: str) -> list[float]:
+        return [
+            sample.value
+            for sample in self.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+
+    def value(self, name: str, **labels: str) -> float:
+        (value,) = self.values(name, **labels)
+        return value
+
+
+def environment(driver: Path | None, scenario: Path, **more: str) -> dict[str, str]:
+    """The environment of a process whose driver is in a folder; none of our own settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
+    kept.pop("LD_LIBRARY_PATH", None)
+    if driver:
+        kept["LD_LIBRARY_PATH"] = str(driver)
+    return {**kept, "GPUGLASS_SIM_SCENARIO": str(scenario), **more}
+
+
+def run(
+    *arguments: str, driver: Path | None = None, scenario: Path = Path("/nonexistent"), **more: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of gpuglass to its end."""
+    return subprocess.run(
+        [*GPUGLASS, *arguments],
+        env=environment(driver, scenario, **more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Serve:
+    """`gpuglass serve` on a free port of the loopback."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        driver: Path | None,
+        scenario: Path,
+        more: Mapping[str, str],
+    ) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [*GPUGLASS, "serve", "--web.listen-address", f"127.0.0.1:{self.port}"]
+        self.process = subprocess.Popen(
+            [*command, *arguments],
+            env=environment(driver, scenario, **more),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.wait(lambda: self.get("/-/healthy").status == 200)
+
+    def get(self, path: str = "/metrics", **headers: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("GET", path, headers=names)
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+
+    def page(self) -> Page:
+        answer = self.get()
+        assert answer.status == 200
+        return Page(answer.text)
+
+    def wait(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Wait until something is true."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            if self.process.poll() is not None:
+                raise AssertionError(f"the exporter has ended: {self.process.communicate()[1]}")
+            if time.monotonic() > deadline:
+                raise AssertionError("it did not become true in time")
+            time.sleep(0.05)
+
+    def wait_ready(self) -> None:
+        self.wait(lambda: self.get("/-/ready").status == 200)
+
+    def probe(self) -> psutil.Process:
+        """The child that reads the GPUs."""
+        (probe,) = [
+            child
+            for child in psutil.Process(self.process.pid).children()
+            if "gpuglass.probe" in child.cmdline()
+        ]
+        return probe
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.communicate(timeout=PATIENCE)
