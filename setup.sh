@@ -129,7 +129,7 @@ finish() {
     local code=$?
     trap - EXIT
     # A command that failed where nobody looked, on a full disk for example, has said so in its own words only.
-    [ "$code" != 1 ] || [ -e "$install_log.told" ] ||
+    [ "$code" = 0 ] || [ "$code" -gt 128 ] || [ -e "$install_log.told" ] ||
         printf 'setup.sh: error: stopped by the failure above; run it again once that is mended\n' >&2
     if [ "$code" != 0 ] && [ "$installing" = yes ]; then
         remove_leftovers
@@ -194,7 +194,7 @@ save_run() {
 }
 
 saved() {
-    sed -n "s/^$1=//p" "$prefix/run/settings" 2>/dev/null
+    sed -n "s/^$1=//p" "$prefix/run/settings" 2>/dev/null || true
 }
 
 # The one targets file that is ours; it stays as it is once a user has changed it.
@@ -239,7 +239,7 @@ show_data() {
     case $(saved role) in
     single-node) "$venv/bin/gpuglass" status --victoriametrics.url "$(victoriametrics_url)" --wait "$wait" ;;
     host) wait_until "${wait%s}" answers "$(victoriametrics_url)/health" && say "VictoriaMetrics answers." ;;
-    worker) wait_until "${wait%s}" answers "http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/-/ready" && say "The exporter answers." ;;
+    worker) wait_until "${wait%s}" answers "http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/-/healthy" && say "The exporter answers." ;;
     esac
 }
 

@@ -56,7 +56,7 @@ reason_in_log() {
     last=$(tac "$install_log" | sed '/^## /q')
     if grep -qi 'no space left on device' <<<"$last"; then
         echo "the disk is full"
-    elif grep -qiE 'temporary failure in name resolution|name or service not known|connection refused|network is unreachable|NewConnectionError|timed out|ProxyError' <<<"$last"; then
+    elif grep -qiE 'temporary failure in name resolution|name or service not known|connection refused|network is unreachable|NewConnectionError|from versions: none|timed out|ProxyError' <<<"$last"; then
         echo "the network cannot be reached"
     else
         grep -iE '^ *(E|error|fatal)\b' <<<"$last" | head -n 1 | cut -c 1-200 | grep . || echo "it failed"
@@ -93,10 +93,16 @@ make_environment() {
 create_venv() {
     local folder=$1
     if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        logged "no virtual environment could be made" "$python" -m venv "$folder"
+        bare_venv "$folder"
+        logged "pip could not be installed" "$folder/bin/python" -m ensurepip --default-pip
     else
         create_venv_without_ensurepip "$folder"
     fi
+}
+
+# Without pip: venv would swallow what its installation has to say.
+bare_venv() {
+    logged "no virtual environment could be made" "$python" -m venv --without-pip "$1"
 }
 
 # Debian splits ensurepip off into python3-venv. Its wheel of pip alone does the same, and needs no root.
@@ -107,11 +113,12 @@ create_venv_without_ensurepip() {
         rm -rf -- "$packages"
         install_packages python3-venv >>"$install_log" 2>&1 9>&- ||
             die "this Python cannot make virtual environments; as root: $(apt_line python3-venv)"
-        logged "no virtual environment could be made" "$python" -m venv "$folder"
+        bare_venv "$folder"
+        logged "pip could not be installed" "$folder/bin/python" -m ensurepip --default-pip
         return
     fi
     wheel=$(find "$packages/unpacked" -name 'pip-*.whl' | head -n 1)
-    logged "no virtual environment could be made" "$python" -m venv --without-pip "$folder"
+    bare_venv "$folder"
     logged "pip could not be installed" env PYTHONPATH="$wheel" "$folder/bin/python" -m pip \
         --no-input --disable-pip-version-check install --quiet pip
     rm -rf -- "$packages"

@@ -1,0 +1,176 @@
+"""Runs of setup.sh on a copy of the working tree, as an ordinary user where the tests run as root.
+
+Downloads are kept for the length of the session. Set ``GPUGLASS_COMPONENTS_CACHE`` to a folder
+that anybody may read, and VictoriaMetrics and vmagent are taken from there, not downloaded.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+PROGRAMS = ("exporter", "keeper", "victoria-metrics", "vmagent")
+ORDINARY_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+RUN_TIMEOUT = 300
+
+
+def is_root() -> bool:
+    return os.getuid() == 0
+
+
+def give_away(path: Path) -> None:
+    """Make a tree the ordinary user's, where that is not us."""
+    if is_root():
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", path], check=True)
+
+
+def as_ordinary_user(command: list[str]) -> list[str]:
+    return [*ORDINARY_USER, *command] if is_root() else command
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now and outside the range that the kernel hands out."""
+    found: list[int] = []
+    candidate = 20000 + (os.getpid() * 37) % 10000
+    while len(found) < count:
+        candidate += 1
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+        found.append(candidate)
+    return found
+
+
+def wait_for(what: str, check: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first true answer of ``check``; an error naming ``what`` if none comes."""
+    deadline = time.monotonic() + seconds
+    while not (answer := check()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.3)
+    return answer
+
+
+class Clone:
+    """A copy of the working tree, with settings of its own and nothing of this machine's."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder / "clone"
+        self.home = folder / "home"
+        self.prefix = self.folder / ".gpuglass"
+        self.ports = dict(zip(PROGRAMS, free_ports(len(PROGRAMS)), strict=True))
+        self.first_output = ""
+        self._cache = cache
+        self._copy()
+
+    def _copy(self) -> None:
+        self.home.mkdir()
+        listing = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=REPOSITORY,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        for name in filter(None, listing.stdout.split("\0")):
+            if (REPOSITORY / name).is_file():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(REPOSITORY / name, self.folder / name)
+        give_away(self.folder.parent)
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
+        ports = {
+            f"GPUGLASS_{p.upper().replace('-', '')}_PORT": str(n) for p, n in self.ports.items()
+        }
+        return {
+            **kept,
+            **ports,
+            "HOME": str(self.home),
+            "TMPDIR": str(self.home),
+            "PIP_CACHE_DIR": str(self._cache / "pip"),
+            "GPUGLASS_NODE_NAME": "testnode",
+            "GPUGLASS_SCRAPE_INTERVAL": "1s",
+            "GPUGLASS_COMPONENTS_CACHE": os.environ.get(
+                "GPUGLASS_COMPONENTS_CACHE", str(self._cache / "components")
+            ),
+        }
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """setup.sh in a process group of its own; its output goes to a pipe."""
+        return subprocess.Popen(
+            as_ordinary_user([str(self.folder / "setup.sh"), *arguments]),
+            cwd=self.folder,
+            env={**self.environment(), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def setup(self, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Exit code and output of ``setup.sh``."""
+        process = self.start(*arguments, env=env)
+        output, _ = process.communicate(timeout=RUN_TIMEOUT)
+        return process.returncode, output
+
+    def fails(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 1) -> str:
+        """The one line with which ``setup.sh`` refuses."""
+        actual, output = self.setup(*arguments, env=env)
+        assert actual == code, output
+        lines = [line for line in output.splitlines() if line.startswith("setup.sh: error: ")]
+        assert len(lines) == 1 and output.splitlines()[-1] == lines[0], output
+        return lines[0]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        address = f"http://127.0.0.1:{self.ports['victoria-metrics']}/api/v1/query"
+        query = urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(f"{address}?{query}", timeout=10) as answer:
+            result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        return result
+
+    def pids(self) -> dict[str, int]:
+        """The process of each program, as its supervisor knows them."""
+        control = next(self.prefix.glob("venvs/supervisor-*/bin/supervisorctl"))
+        command = [str(control), "-c", str(self.prefix / "run/supervisord.conf"), "status"]
+        done = subprocess.run(
+            as_ordinary_user(command), capture_output=True, text=True, check=False
+        )
+        fields = [line.replace(",", "").split() for line in done.stdout.splitlines()]
+        return {f[0]: int(f[3]) for f in fields if f[1:3] == ["RUNNING", "pid"]}
+
+    def processes(self) -> list[str]:
+        """Command lines that still mention this clone."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(self.folder) in line:
+                found.append(line)
+        return found
+
+    def remove(self) -> None:
+        """End what a failed test left running, then remove everything."""
+        if (self.prefix / "run/supervisord.pid").exists():
+            self.setup("--stop")
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if str(self.folder) in entry.read_bytes().decode(errors="replace"):
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+            except (OSError, ValueError):
+                continue
+        shutil.rmtree(self.folder.parent, ignore_errors=True)

@@ -1,0 +1,190 @@
+"""components.sh: which program is taken from where, and which is refused."""
+
+import hashlib
+import io
+import os
+import platform
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tests.e2e.clone import REPOSITORY, free_ports
+
+SCRIPT = REPOSITORY / "deploy/native/components.sh"
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+ARCHIVE = f"victoria-metrics-linux-{ARCHITECTURE}-v1.0.0.tar.gz"
+
+
+def flags() -> list[str]:
+    text = (REPOSITORY / "deploy/native/programs/victoria-metrics.conf").read_text()
+    words = [line.strip().strip('"').partition("=")[0] for line in text.splitlines()]
+    return [word for word in words if word.startswith("-")]
+
+
+def program(known: list[str], mark: str = "") -> bytes:
+    """A stand-in that knows these flags."""
+    lines = "\n".join(f"  {flag} value\n    \tHelp of it" for flag in known)
+    return f"#!/bin/sh\n# {mark}\ncat <<'HELP'\n{lines}\nHELP\nexit 2\n".encode()
+
+
+def write_program(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return path
+
+
+class Case:
+    """One run of components.sh with a PATH and a release server of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "path"
+        self.dest = folder / "dest"
+        self.releases = folder / "releases"
+        self.checksums = folder / "checksums.txt"
+        self.environment = {
+            "PATH": f"{self.path}:{os.defpath}",
+            "GPUGLASS_COMPONENTS_SOURCES": "path release",
+            "GPUGLASS_RELEASE_URL": f"http://127.0.0.1:{free_ports(1)[0]}",
+            "GPUGLASS_RELEASE_CHECKSUMS": str(self.checksums),
+        }
+        self.checksums.touch()
+
+    def release(self, content: bytes, *, checksum: str = "") -> None:
+        self.releases.joinpath("v1.0.0").mkdir(parents=True)
+        archive = self.releases / "v1.0.0" / ARCHIVE
+        with tarfile.open(archive, "w:gz") as tar:
+            member = tarfile.TarInfo("victoria-metrics-prod")
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+        checksum = checksum or hashlib.sha256(archive.read_bytes()).hexdigest()
+        self.checksums.write_text(f"# pinned\n{checksum}  {ARCHIVE}\n")
+
+    def run(self) -> tuple[int, str]:
+        done = subprocess.run(
+            [SCRIPT, self.dest, "victoria-metrics"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    @property
+    def installed(self) -> Path:
+        return self.dest / "bin/victoria-metrics"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Iterator[Case]:
+    made = Case(tmp_path)
+    made.releases.mkdir()
+    handler_class = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    handler = partial(handler_class, directory=str(made.releases))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made.environment["GPUGLASS_RELEASE_URL"] = f"http://127.0.0.1:{server.server_port}"
+        yield made
+        server.shutdown()
+    assert not list(made.dest.glob(".components.*")), "work folder left behind"
+
+
+def test_flags_are_read_from_the_supervisor_lines() -> None:
+    assert "-storageDataPath" in flags()
+    assert "-dedup.minScrapeInterval" in flags()
+
+
+@pytest.mark.parametrize("name", ["victoria-metrics", "victoria-metrics-prod"])
+def test_path_comes_first(case: Case, name: str) -> None:
+    found = write_program(case.path / name, program(flags()))
+    case.release(program(flags()))
+    code, output = case.run()
+    assert (code, output) == (0, f"victoria-metrics: from PATH ({found})\n")
+    assert case.installed.resolve() == found
+
+
+def test_program_that_lacks_a_flag_is_refused_and_the_next_source_taken(case: Case) -> None:
+    lacking = [flag for flag in flags() if flag != "-dedup.minScrapeInterval"]
+    # A longer flag of the same beginning is another flag.
+    write_program(case.path / "victoria-metrics", program([*lacking, "-dedup.minScrapeIntervals"]))
+    case.release(program(flags(), "released"))
+    code, output = case.run()
+    assert code == 0, output
+    assert "does not know -dedup.minScrapeInterval\n" in output
+    assert "from the official release" in output
+    assert b"released" in case.installed.read_bytes()
+
+
+def test_second_run_keeps_what_is_there(case: Case) -> None:
+    case.release(program(flags()))
+    case.run()
+    assert case.run() == (0, "victoria-metrics: already here\n")
+
+
+def test_present_program_that_does_not_know_a_new_flag_is_replaced(case: Case) -> None:
+    write_program(case.installed, program(flags()[1:]))
+    case.release(program(flags(), "newer"))
+    code, output = case.run()
+    assert code == 0, output
+    assert b"newer" in case.installed.read_bytes()
+
+
+def test_wrong_checksum_is_refused(case: Case) -> None:
+    case.release(program(flags()), checksum="0" * 64)
+    code, output = case.run()
+    assert code == 1
+    assert "does not have the pinned checksum, refused" in output
+    assert not case.installed.exists()
+
+
+def test_program_that_does_not_run_is_refused(case: Case) -> None:
+    write_program(case.path / "victoria-metrics", b"\x7fELF of another machine")
+    code, output = case.run()
+    assert code == 1
+    assert "does not run here" in output
+
+
+def test_nothing_to_be_had_is_one_clear_line(case: Case) -> None:
+    code, output = case.run()
+    assert code == 1
+    line = output.splitlines()[-1]
+    assert line.startswith("components.sh: error: victoria-metrics cannot be had (")
+    assert f"no release is pinned for {ARCHITECTURE}" in line
+    assert "put a recent victoria-metrics on PATH" in line
+
+
+def test_refused_network_is_told(case: Case) -> None:
+    case.release(program(flags()))
+    case.environment["GPUGLASS_RELEASE_URL"] = "http://127.0.0.1:9"
+    code, output = case.run()
+    assert code == 1
+    assert f"{ARCHIVE} could not be downloaded" in output
+
+
+def test_downloads_are_kept_in_the_cache(case: Case) -> None:
+    case.environment["GPUGLASS_COMPONENTS_CACHE"] = str(case.folder / "cache")
+    case.release(program(flags(), "kept"))
+    case.run()
+    case.installed.unlink()
+    case.checksums.write_text("")
+    code, output = case.run()
+    assert (code, output) == (0, f"victoria-metrics: from the cache {case.folder / 'cache'}\n")
+    assert b"kept" in case.installed.read_bytes()
+
+
+def test_unknown_names_and_sources(case: Case) -> None:
+    case.environment["GPUGLASS_COMPONENTS_SOURCES"] = "attic"
+    assert "unknown source 'attic'" in case.run()[1]
+    done = subprocess.run(
+        [SCRIPT, case.dest, "grafana"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "unknown program 'grafana'" in done.stderr) == (1, True)
+    assert subprocess.run([SCRIPT], capture_output=True, check=False).returncode == 2

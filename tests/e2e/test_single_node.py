@@ -1,0 +1,108 @@
+"""One command from a clone to live series, and back to nothing."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.e2e.clone import PROGRAMS, Clone, wait_for
+
+DEMO = ("--single-node", "--demo", "--no-docker")
+
+
+def test_eight_gpus_arrive(running: Clone) -> None:
+    gpus = wait_for("eight GPUs", lambda: running.query("count(gpu_info) == 8"))
+    assert gpus[0]["value"][1] == "8"
+    assert {r["metric"]["node"] for r in running.query("gpu_info")} == {"testnode"}
+    assert {r["metric"]["node"] for r in running.query('up{node!=""}')} == {"testnode"}
+
+
+def test_all_our_components_are_scraped(running: Clone) -> None:
+    wait_for("up of every component", lambda: len(running.query("up == 1")) >= len(PROGRAMS), 30)
+
+
+def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
+    output = running.first_output
+    assert "[1/6] Python environment" in output
+    assert "[6/6] Data" in output
+    assert output.count("H200") >= 1
+    assert f"http://127.0.0.1:{running.ports['victoria-metrics']}" in output
+    assert "\033" not in output
+
+
+def test_everything_listens_on_loopback_alone(running: Clone) -> None:
+    ports = set(running.ports.values())
+    for table in ("tcp", "tcp6"):
+        for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            address, _, port = row.split()[1].rpartition(":")
+            if row.split()[3] == "0A" and int(port, 16) in ports:
+                assert address == "0100007F"
+
+
+def test_second_run_changes_nothing(running: Clone) -> None:
+    before = running.pids()
+    code, output = running.setup(*DEMO)
+    assert code == 0, output
+    assert "Already running, nothing changed" in output
+    assert running.pids() == before
+    assert set(before) == set(PROGRAMS)
+
+
+def test_status_shows_programs_and_table(running: Clone) -> None:
+    code, output = running.setup("--status")
+    assert code == 0, output
+    assert all(f"{program} RUNNING" in output for program in PROGRAMS)
+    assert "H200" in output
+
+
+def test_killed_program_comes_back(running: Clone) -> None:
+    before = running.pids()["vmagent"]
+    os.kill(before, signal.SIGKILL)
+    wait_for("a new vmagent", lambda: running.pids().get("vmagent", before) != before, 20)
+
+
+def test_changed_setting_restarts_only_what_it_changes(running: Clone) -> None:
+    wait_for("all programs", lambda: len(running.pids()) == len(PROGRAMS), 20)
+    before = running.pids()
+    code, output = running.setup(*DEMO, env={"GPUGLASS_SCRAPE_INTERVAL": "2s"})
+    assert code == 0, output
+    after = running.pids()
+    assert {program for program in PROGRAMS if before[program] != after[program]} == {"vmagent"}
+
+
+def test_own_target_is_kept_once_edited(running: Clone) -> None:
+    file = running.folder / "victoriametrics/targets/this-node.yml"
+    text = file.read_text() + "# mine now\n"
+    file.write_text(text)
+    code, output = running.setup(*DEMO, env={"GPUGLASS_NODE_NAME": "renamed"})
+    assert code == 0, output
+    assert file.read_text() == text
+
+
+def test_stop_ends_every_process_and_a_new_start_keeps_the_data(running: Clone) -> None:
+    running.setup(*DEMO)
+    code, output = running.setup("--stop")
+    assert (code, output.strip()) == (0, "Stopped.")
+    assert running.processes() == []
+    assert running.setup("--status")[0] == 1
+    assert running.setup("--stop") == (0, "Nothing was running.\n")
+
+    code, output = running.setup(*DEMO)
+    assert code == 0, output
+    seconds = "max(timestamp(gpu_info)) - min(min_over_time(timestamp(gpu_info)[1h:1s]))"
+    assert float(running.query(seconds)[0]["value"][1]) > 10
+
+
+def test_uninstall_leaves_data_and_targets_and_purge_nothing(running: Clone) -> None:
+    mine = running.folder / "victoriametrics/targets/mine.yml"
+    mine.write_text('- targets: ["127.0.0.1:9"]\n')
+    code, output = running.setup("--uninstall")
+    assert code == 0, output
+    assert running.processes() == []
+    assert {p.name for p in running.prefix.iterdir()} == {"data", ".gpuglass-install"}
+    assert mine.exists()
+
+    code, output = running.setup("--uninstall", "--purge")
+    assert code == 0, output
+    assert not running.prefix.exists()
+    assert mine.exists()
+    assert list(running.home.iterdir()) == []
