@@ -6,7 +6,7 @@
 
 /* Functions that give one number `condition` says on which cards. */
 #define NUMBER(function, condition, expression)                                                    \
-    nvmlReturn_t function(nvmlDevice_t device, unsigned *number) {                                 \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, unsigned *number) {                        \
         BEGIN_DEVICE(call, device);                                                                \
         const View *view = &call.view;                                                             \
         const Gpu *gpu = call.view.gpu;                                                            \
@@ -20,7 +20,7 @@
 
 /* Functions that give two numbers, mostly current and pending. */
 #define PAIR(function, condition, first_value, second_value)                                       \
-    nvmlReturn_t function(nvmlDevice_t device, unsigned *first, unsigned *second) {                \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, unsigned *first, unsigned *second) {       \
         BEGIN_DEVICE(call, device);                                                                \
         const View *view = &call.view;                                                             \
         const Gpu *gpu = call.view.gpu;                                                            \

@@ -61,11 +61,11 @@ NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages_v2(nvmlDevice_t device, unsigned
     return NVML_ERROR_NOT_SUPPORTED;
 }
 
-NVML_API NUMBER(nvmlDeviceGetRetiredPagesPendingStatus, false, 0)
+NUMBER(nvmlDeviceGetRetiredPagesPendingStatus, false, 0)
 
-    NVML_API nvmlReturn_t
-    nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *corrected, unsigned *uncorrected,
-                              unsigned *pending, unsigned *failure) {
+NVML_API nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *corrected,
+                                                unsigned *uncorrected, unsigned *pending,
+                                                unsigned *failure) {
     BEGIN_DEVICE(call, device);
     WANT(corrected != NULL && uncorrected != NULL && pending != NULL && failure != NULL);
     SUPPORTED(call.view.gpu->preset->data_center);

@@ -59,45 +59,42 @@ NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareMode(nvmlDevice_t device, unsigned
     return NVML_SUCCESS;
 }
 
-/* clang-format off */
-NVML_API NUMBER(nvmlDeviceGetMinorNumber, true, gpu->minor)
-NVML_API NUMBER(nvmlDeviceGetBoardId, true, gpu->pci_domain << 16 | gpu->pci_bus << 8)
-NVML_API NUMBER(nvmlDeviceGetMultiGpuBoard, true, 0)
-NVML_API NUMBER(nvmlDeviceGetBrand, true, gpu->preset->brand)
-NVML_API NUMBER(nvmlDeviceGetArchitecture, true, gpu->preset->architecture)
-NVML_API NUMBER(nvmlDeviceGetNumGpuCores, true, gpu->preset->cores)
-NVML_API NUMBER(nvmlDeviceGetMemoryBusWidth, true, gpu->preset->bus_width_bits)
-NVML_API NUMBER(nvmlDeviceGetModuleId, true, gpu->preset->on_baseboard ? call.view.index % 8 + 1 : 0)
-NVML_API NUMBER(nvmlDeviceGetNumaNodeId, true, gpu->numa_node)
-NVML_API NUMBER(nvmlDeviceGetIrqNum, true, 120 + call.view.index)
-NVML_API NUMBER(nvmlDeviceGetBusType, true, 2)
-NVML_API NUMBER(nvmlDeviceGetPersistenceMode, true, gpu->persistence)
-NVML_API NUMBER(nvmlDeviceGetComputeMode, true, 0)
-NVML_API NUMBER(nvmlDeviceGetVirtualizationMode, true, 0)
-NVML_API NUMBER(nvmlDeviceGetDisplayMode, true, 0)
-NVML_API NUMBER(nvmlDeviceGetDisplayActive, true, 0)
-NVML_API NUMBER(nvmlDeviceGetPowerManagementMode, true, 1)
-NVML_API NUMBER(nvmlDeviceGetPowerSource, true, 0)
-NVML_API NUMBER(nvmlDeviceGetInforomConfigurationChecksum, gpu->preset->inforom != NULL, 0x5AE2C1F0 + call.view.index)
-NVML_API NUMBER(nvmlDeviceGetAccountingMode, true, 0)
-NVML_API NUMBER(nvmlDeviceGetAccountingBufferSize, true, 4000)
-NVML_API NUMBER(nvmlDeviceGetMaxMigDeviceCount, true, gpu->preset->has_mig ? 7 : 0)
-NVML_API NUMBER(nvmlDeviceIsMigDeviceHandle, true, 0)
-NVML_API NUMBER(nvmlDeviceGetGpuInstanceId, false, 0)
-NVML_API NUMBER(nvmlDeviceGetComputeInstanceId, false, 0)
-    /* clang-format on */
+NUMBER(nvmlDeviceGetMinorNumber, true, gpu->minor)
+NUMBER(nvmlDeviceGetBoardId, true, gpu->pci_domain << 16 | gpu->pci_bus << 8)
+NUMBER(nvmlDeviceGetMultiGpuBoard, true, 0)
+NUMBER(nvmlDeviceGetBrand, true, gpu->preset->brand)
+NUMBER(nvmlDeviceGetArchitecture, true, gpu->preset->architecture)
+NUMBER(nvmlDeviceGetNumGpuCores, true, gpu->preset->cores)
+NUMBER(nvmlDeviceGetMemoryBusWidth, true, gpu->preset->bus_width_bits)
+NUMBER(nvmlDeviceGetModuleId, true, gpu->preset->on_baseboard ? call.view.index % 8 + 1 : 0)
+NUMBER(nvmlDeviceGetNumaNodeId, true, gpu->numa_node)
+NUMBER(nvmlDeviceGetIrqNum, true, 120 + call.view.index)
+NUMBER(nvmlDeviceGetBusType, true, 2)
+NUMBER(nvmlDeviceGetPersistenceMode, true, gpu->persistence)
+NUMBER(nvmlDeviceGetComputeMode, true, 0)
+NUMBER(nvmlDeviceGetVirtualizationMode, true, 0)
+NUMBER(nvmlDeviceGetDisplayMode, true, 0)
+NUMBER(nvmlDeviceGetDisplayActive, true, 0)
+NUMBER(nvmlDeviceGetPowerManagementMode, true, 1)
+NUMBER(nvmlDeviceGetPowerSource, true, 0)
+NUMBER(nvmlDeviceGetInforomConfigurationChecksum, gpu->preset->inforom != NULL,
+       0x5AE2C1F0 + call.view.index)
+NUMBER(nvmlDeviceGetAccountingMode, true, 0)
+NUMBER(nvmlDeviceGetAccountingBufferSize, true, 4000)
+NUMBER(nvmlDeviceGetMaxMigDeviceCount, true, gpu->preset->has_mig ? 7 : 0)
+NUMBER(nvmlDeviceIsMigDeviceHandle, true, 0)
+NUMBER(nvmlDeviceGetGpuInstanceId, false, 0)
+NUMBER(nvmlDeviceGetComputeInstanceId, false, 0)
 
-    /* clang-format off */
-NVML_API PAIR(nvmlDeviceGetCudaComputeCapability, true, gpu->preset->cc_major, gpu->preset->cc_minor)
-NVML_API PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc)
-NVML_API PAIR(nvmlDeviceGetMigMode, gpu->preset->has_mig, 0, 0)
-NVML_API PAIR(nvmlDeviceGetDriverModel, false, 0, 0)
-NVML_API PAIR(nvmlDeviceGetDriverModel_v2, false, 0, 0)
-NVML_API PAIR(nvmlDeviceGetGpuOperationMode, false, 0, 0)
-NVML_API PAIR(nvmlDeviceGetAutoBoostedClocksEnabled, false, 0, 0)
-    /* clang-format on */
+PAIR(nvmlDeviceGetCudaComputeCapability, true, gpu->preset->cc_major, gpu->preset->cc_minor)
+PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc)
+PAIR(nvmlDeviceGetMigMode, gpu->preset->has_mig, 0, 0)
+PAIR(nvmlDeviceGetDriverModel, false, 0, 0)
+PAIR(nvmlDeviceGetDriverModel_v2, false, 0, 0)
+PAIR(nvmlDeviceGetGpuOperationMode, false, 0, 0)
+PAIR(nvmlDeviceGetAutoBoostedClocksEnabled, false, 0, 0)
 
-    NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned *mode) {
+NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned *mode) {
     BEGIN_DEVICE(call, device);
     WANT(mode != NULL);
     *mode = call.view.gpu->preset->data_center;

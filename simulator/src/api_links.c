@@ -13,19 +13,17 @@ static unsigned pcie_speed(const View *view) {
     return speeds[pcie_generation(view)];
 }
 
-/* clang-format off */
-NVML_API NUMBER(nvmlDeviceGetCurrPcieLinkGeneration, true, pcie_generation(view))
-NVML_API NUMBER(nvmlDeviceGetMaxPcieLinkGeneration, true, gpu->preset->pcie_gen)
-NVML_API NUMBER(nvmlDeviceGetGpuMaxPcieLinkGeneration, true, gpu->preset->pcie_gen)
-NVML_API NUMBER(nvmlDeviceGetCurrPcieLinkWidth, true, model_pcie_width(view))
-NVML_API NUMBER(nvmlDeviceGetMaxPcieLinkWidth, true, gpu->preset->pcie_width)
-NVML_API NUMBER(nvmlDeviceGetPcieSpeed, true, pcie_speed(view))
-NVML_API NUMBER(nvmlDeviceGetPcieLinkMaxSpeed, true, gpu->preset->pcie_gen + 1)
-NVML_API NUMBER(nvmlDeviceGetPcieReplayCounter, true, model_event_sum(view, FAULT_PCIE_REPLAY, EVENT_VALUE))
-    /* clang-format on */
+NUMBER(nvmlDeviceGetCurrPcieLinkGeneration, true, pcie_generation(view))
+NUMBER(nvmlDeviceGetMaxPcieLinkGeneration, true, gpu->preset->pcie_gen)
+NUMBER(nvmlDeviceGetGpuMaxPcieLinkGeneration, true, gpu->preset->pcie_gen)
+NUMBER(nvmlDeviceGetCurrPcieLinkWidth, true, model_pcie_width(view))
+NUMBER(nvmlDeviceGetMaxPcieLinkWidth, true, gpu->preset->pcie_width)
+NUMBER(nvmlDeviceGetPcieSpeed, true, pcie_speed(view))
+NUMBER(nvmlDeviceGetPcieLinkMaxSpeed, true, gpu->preset->pcie_gen + 1)
+NUMBER(nvmlDeviceGetPcieReplayCounter, true, model_event_sum(view, FAULT_PCIE_REPLAY, EVENT_VALUE))
 
-    NVML_API nvmlReturn_t
-    nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned counter, unsigned *kilobytes) {
+NVML_API nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned counter,
+                                                  unsigned *kilobytes) {
     BEGIN_DEVICE(call, device);
     WANT(kilobytes != NULL && counter < 2);
     const Preset *preset = call.view.gpu->preset;
@@ -35,7 +33,7 @@ NVML_API NUMBER(nvmlDeviceGetPcieReplayCounter, true, model_event_sum(view, FAUL
 }
 
 #define LINK_NUMBER(function, number_type, expression)                                             \
-    nvmlReturn_t function(nvmlDevice_t device, unsigned link, number_type *number) {               \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, unsigned link, number_type *number) {      \
         BEGIN_DEVICE(call, device);                                                                \
         const View *view = &call.view;                                                             \
         WANT(number != NULL);                                                                      \
@@ -45,17 +43,13 @@ NVML_API NUMBER(nvmlDeviceGetPcieReplayCounter, true, model_event_sum(view, FAUL
         return NVML_SUCCESS;                                                                       \
     }
 
-/* clang-format off */
-NVML_API LINK_NUMBER(nvmlDeviceGetNvLinkState, unsigned, model_nvlink_up(view, link))
-NVML_API LINK_NUMBER(nvmlDeviceGetNvLinkVersion, unsigned, view->gpu->preset->nvlink_version)
-    /* clang-format on */
+LINK_NUMBER(nvmlDeviceGetNvLinkState, unsigned, model_nvlink_up(view, link))
+LINK_NUMBER(nvmlDeviceGetNvLinkVersion, unsigned, view->gpu->preset->nvlink_version)
 
-    enum {
-        REMOTE_SWITCH = 2
-    };
-NVML_API LINK_NUMBER(nvmlDeviceGetNvLinkRemoteDeviceType, unsigned, REMOTE_SWITCH)
+enum { REMOTE_SWITCH = 2 };
+LINK_NUMBER(nvmlDeviceGetNvLinkRemoteDeviceType, unsigned, REMOTE_SWITCH)
 
-    static nvmlReturn_t link_detail(const View *view, unsigned link, bool valid) {
+static nvmlReturn_t link_detail(const View *view, unsigned link, bool valid) {
     WANT(valid);
     SUPPORTED(view->gpu->preset->nvlink_links > 0);
     WANT(link < view->gpu->preset->nvlink_links);

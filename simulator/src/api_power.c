@@ -6,20 +6,21 @@ static unsigned power_usage(const View *view) {
                                                 : model_power_mw(view);
 }
 
-/* clang-format off */
-NVML_API NUMBER(nvmlDeviceGetPowerUsage, true, power_usage(view))
-NVML_API NUMBER(nvmlDeviceGetEnforcedPowerLimit, true, gpu->power_limit_mw)
-NVML_API NUMBER(nvmlDeviceGetPowerManagementLimit, true, gpu->power_limit_mw)
-NVML_API NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, true, gpu->preset->power_default)
-NVML_API PAIR(nvmlDeviceGetPowerManagementLimitConstraints, true, gpu->preset->power_min, gpu->preset->power_max)
-NVML_API NUMBER(nvmlDeviceGetPowerState, true, model_idle(view) ? gpu->preset->pstate_idle : gpu->preset->pstate_load)
-NVML_API NUMBER(nvmlDeviceGetPerformanceState, true, model_idle(view) ? gpu->preset->pstate_idle : gpu->preset->pstate_load)
-NVML_API NUMBER(nvmlDeviceGetNumFans, true, gpu->preset->fans)
-NVML_API NUMBER(nvmlDeviceGetFanSpeed, gpu->preset->fans > 0, model_fan_percent(view))
-    /* clang-format on */
+NUMBER(nvmlDeviceGetPowerUsage, true, power_usage(view))
+NUMBER(nvmlDeviceGetEnforcedPowerLimit, true, gpu->power_limit_mw)
+NUMBER(nvmlDeviceGetPowerManagementLimit, true, gpu->power_limit_mw)
+NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, true, gpu->preset->power_default)
+PAIR(nvmlDeviceGetPowerManagementLimitConstraints, true, gpu->preset->power_min,
+     gpu->preset->power_max)
+NUMBER(nvmlDeviceGetPowerState, true,
+       model_idle(view) ? gpu->preset->pstate_idle : gpu->preset->pstate_load)
+NUMBER(nvmlDeviceGetPerformanceState, true,
+       model_idle(view) ? gpu->preset->pstate_idle : gpu->preset->pstate_load)
+NUMBER(nvmlDeviceGetNumFans, true, gpu->preset->fans)
+NUMBER(nvmlDeviceGetFanSpeed, gpu->preset->fans > 0, model_fan_percent(view))
 
-    NVML_API nvmlReturn_t
-    nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *millijoules) {
+NVML_API nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
+                                                          unsigned long long *millijoules) {
     BEGIN_DEVICE(call, device);
     WANT(millijoules != NULL);
     *millijoules = model_energy_mj(&call.view);
@@ -110,4 +111,4 @@ NVML_API nvmlReturn_t nvmlDeviceGetFanControlPolicy_v2(nvmlDevice_t device, unsi
     return result;
 }
 
-NVML_API PAIR(nvmlDeviceGetMinMaxFanSpeed, gpu->preset->fans > 0, 30, 100)
+PAIR(nvmlDeviceGetMinMaxFanSpeed, gpu->preset->fans > 0, 30, 100)

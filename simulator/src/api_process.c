@@ -40,22 +40,20 @@ static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned 
 }
 
 #define LIST(function, type, store)                                                                \
-    nvmlReturn_t function(nvmlDevice_t device, unsigned *count, void *list) {                      \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, unsigned *count, void *list) {             \
         BEGIN_DEVICE(call, device);                                                                \
         return list_processes(&call.view, type, count, list, store);                               \
     }
 
-/* clang-format off */
-NVML_API LIST(nvmlDeviceGetComputeRunningProcesses, PROCESS_COMPUTE, store_v1)
-NVML_API LIST(nvmlDeviceGetComputeRunningProcesses_v2, PROCESS_COMPUTE, store_v2)
-NVML_API LIST(nvmlDeviceGetComputeRunningProcesses_v3, PROCESS_COMPUTE, store_v2)
-NVML_API LIST(nvmlDeviceGetGraphicsRunningProcesses, PROCESS_GRAPHICS, store_v1)
-NVML_API LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, PROCESS_GRAPHICS, store_v2)
-NVML_API LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, PROCESS_GRAPHICS, store_v2)
-NVML_API LIST(nvmlDeviceGetMPSComputeRunningProcesses, PROCESS_MPS, store_v1)
-NVML_API LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, PROCESS_MPS, store_v2)
-NVML_API LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, PROCESS_MPS, store_v2)
-/* clang-format on */
+LIST(nvmlDeviceGetComputeRunningProcesses, PROCESS_COMPUTE, store_v1)
+LIST(nvmlDeviceGetComputeRunningProcesses_v2, PROCESS_COMPUTE, store_v2)
+LIST(nvmlDeviceGetComputeRunningProcesses_v3, PROCESS_COMPUTE, store_v2)
+LIST(nvmlDeviceGetGraphicsRunningProcesses, PROCESS_GRAPHICS, store_v1)
+LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, PROCESS_GRAPHICS, store_v2)
+LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, PROCESS_GRAPHICS, store_v2)
+LIST(nvmlDeviceGetMPSComputeRunningProcesses, PROCESS_MPS, store_v1)
+LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, PROCESS_MPS, store_v2)
+LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, PROCESS_MPS, store_v2)
 
 NVML_API nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
                                                             nvmlProcessDetailList_v1_t *list) {

@@ -16,15 +16,13 @@ enum { ENGINE_PERIOD_US = 167000 };
 #define ENGINE(function, condition, factor)                                                        \
     PAIR(function, condition, model_percent((factor) * model_load(view)), ENGINE_PERIOD_US)
 
-/* clang-format off */
-NVML_API ENGINE(nvmlDeviceGetEncoderUtilization, gpu->preset->has_encoder, gpu->encoder)
-NVML_API ENGINE(nvmlDeviceGetDecoderUtilization, true, gpu->decoder)
-NVML_API ENGINE(nvmlDeviceGetJpgUtilization, true, gpu->jpeg)
-NVML_API ENGINE(nvmlDeviceGetOfaUtilization, true, gpu->ofa)
-    /* clang-format on */
+ENGINE(nvmlDeviceGetEncoderUtilization, gpu->preset->has_encoder, gpu->encoder)
+ENGINE(nvmlDeviceGetDecoderUtilization, true, gpu->decoder)
+ENGINE(nvmlDeviceGetJpgUtilization, true, gpu->jpeg)
+ENGINE(nvmlDeviceGetOfaUtilization, true, gpu->ofa)
 
-    NVML_API nvmlReturn_t
-    nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device, nvmlGpuDynamicPstatesInfo_t *info) {
+NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
+                                                      nvmlGpuDynamicPstatesInfo_t *info) {
     BEGIN_DEVICE(call, device);
     WANT(info != NULL);
     const double factors[] = {1, 0.6, call.view.gpu->decoder, 0.2};

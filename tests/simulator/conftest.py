@@ -1,4 +1,4 @@
-"""The library built once, scenarios played by it, and clients run against it."""
+"""Scenarios played by the library, and clients run against it."""
 
 import ctypes
 import hashlib
@@ -8,40 +8,18 @@ import sys
 import textwrap
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pynvml
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-SIMULATOR = ROOT / "simulator"
-SCENARIOS = SIMULATOR / "scenarios"
-
-# The library looks at its file at most ten times a second.
-LOOKS_AGAIN_AFTER = 0.12
-
-Play = Callable[[str], None]
-RunClient = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.simulator.support import LOOKS_AGAIN_AFTER, ROOT, Play, RunClient
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the library and check-scenario in it."""
-    folder = tmp_path_factory.mktemp("simulator")
-    subprocess.run(
-        ["make", "-C", str(SIMULATOR), f"BUILD={folder}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return folder
-
-
-@pytest.fixture(scope="session")
-def loaded_library(build: Path) -> Path:
+def loaded_library(simulator: Path) -> Path:
     # Once loaded by its path, pynvml finds it by its name without LD_LIBRARY_PATH.
-    path = build / "libnvidia-ml.so.1"
+    path = simulator / "libnvidia-ml.so.1"
     ctypes.CDLL(str(path))
     return path
 
@@ -61,6 +39,14 @@ def play(scenario_file: Path, loaded_library: Path) -> Iterator[Play]:
     def start(text: str) -> None:
         nonlocal inits
         scenario_file.write_text(textwrap.dedent(text))
+        # A mistake in a test's scenario would otherwise only leave the last one playing.
+        checked = subprocess.run(
+            [str(loaded_library.parent / "check-scenario"), str(scenario_file)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stderr
         time.sleep(LOOKS_AGAIN_AFTER)
         pynvml.nvmlInit()
         inits += 1
@@ -71,7 +57,7 @@ def play(scenario_file: Path, loaded_library: Path) -> Iterator[Play]:
 
 
 @pytest.fixture
-def run_client(build: Path, scenario_file: Path) -> RunClient:
+def run_client(simulator: Path, scenario_file: Path) -> RunClient:
     """Runs Python code, or a command, as a client of the library in a process of its own."""
 
     def run(
@@ -83,7 +69,7 @@ def run_client(build: Path, scenario_file: Path) -> RunClient:
             command = [sys.executable, "-c", head + textwrap.dedent(code)]
         else:
             command = code
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(build)}
+        environment = {**os.environ, "LD_LIBRARY_PATH": str(simulator)}
         return subprocess.run(
             command, capture_output=True, text=True, timeout=timeout, env=environment, check=False
         )

@@ -205,7 +205,7 @@ class Burst:
 
 @dataclass(frozen=True)
 class Window:
-    """`at AT [for DURATION] [every EVERY]`, with the load or the throttle reasons that it brings."""
+    """`at AT [for DURATION] [every EVERY]`, and the load or throttle reasons that it brings."""
 
     at: float
     duration: float = math.inf
