@@ -33,7 +33,7 @@ def test_nvitop(run_client: RunClient, third_party: Path) -> None:
     percent = re.findall(r"GiB \|\s+(\d+)%\s+Default", result.stdout)
     assert percent == ["40"] * 4 + ["100"] * 3 + ["0"]
     assert "50.00GiB / 140.4GiB" in result.stdout
-    assert re.search(r"0 4200001 C .* 10\.00GiB +40", result.stdout)
+    assert re.search(r"0 4200001 C .* 10240MiB +40", result.stdout)
 
 
 def test_gpustat(run_client: RunClient, third_party: Path) -> None:
