@@ -15,7 +15,7 @@ role='' action='' engine='' demo=no purge=no
 prefix=$source_dir/.gpuglass
 install_log='' keep_log=no installing=no
 step_number=0 step_count=0
-python='' venv='' supervisor='' simulator=''
+python='' venv='' supervisor='' simulator='' build=''
 
 usage() {
     cat <<'USAGE'
@@ -113,7 +113,7 @@ check_arguments() {
 }
 
 check_path() {
-    [[ $1 =~ ^[A-Za-z0-9\ _./@+,:=~%-]+$ ]] ||
+    [[ $1 =~ ^[A-Za-z0-9\ _./@+,:=~-]+$ ]] ||
         usage_error "the path $1 has characters that do not survive in configuration files; choose another"
 }
 
@@ -132,6 +132,7 @@ finish() {
     [ "$code" = 0 ] || [ "$code" -gt 128 ] || [ -e "$install_log.told" ] ||
         printf 'setup.sh: error: stopped by the failure above; run it again once that is mended\n' >&2
     if [ "$code" != 0 ] && [ "$installing" = yes ]; then
+        remove_build
         remove_leftovers
         [ -e "$prefix/run/installed" ] || [ -n "$(supervisor_pid)" ] || remove_install
     fi
@@ -285,6 +286,7 @@ install_native() {
     claim_prefix
     python=$(find_python)
     remove_leftovers
+    end_orphans
     check_ports
     [ -e "$prefix/venvs/gpuglass-$(package_fingerprint)/.complete" ] || check_disk
     say_what_will_show
@@ -305,6 +307,11 @@ install_native() {
     step "Data"
     show_data 60s || die "no data arrived within a minute; see --status and the logs in $prefix/log"
     show_addresses
+}
+
+# Programs whose supervisor was killed: they hold the ports, and nobody looks after them.
+end_orphans() {
+    supervisor_pid >/dev/null || ! stop_supervisor || say "Ended what an earlier run had left behind."
 }
 
 install_programs() {

@@ -28,8 +28,8 @@ apt_line() {
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        sudo -n "$@"
+    elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        sudo "$@"
     else
         return 1
     fi
@@ -135,13 +135,9 @@ install_supervisor() {
 }
 
 install_components() {
-    local output
-    if ! output=$("$source_dir/deploy/native/components.sh" "$prefix" 2>&1 9>&-); then
-        printf '%s\n' "$output" >>"$install_log"
-        die "$(sed -n 's/^components.sh: error: //p' <<<"$output" | grep . || tail -n 1 <<<"$output")"
-    fi
-    printf '%s\n' "$output" >>"$install_log"
-    grep -E ': (from|already)' <<<"$output" | sed 's/^/    /'
+    "$source_dir/deploy/native/components.sh" "$prefix" 2>&1 9>&- | tee -a "$install_log" |
+        sed -u '/^components.sh: error: /d; s/^/    /' && return 0
+    die "$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1 | grep . || reason_in_log)"
 }
 
 simulator_fingerprint() (
@@ -153,10 +149,18 @@ install_simulator() {
     simulator=$prefix/simulator-$(simulator_fingerprint)
     [ ! -e "$simulator/libnvidia-ml.so.1" ] || return 0
     need_compiler
-    rm -rf -- "$simulator.part"
+    # Built where no path has a space, which make would take for two.
+    build=$(mktemp -d "${TMPDIR:-/tmp}/gpuglass-build.XXXXXX")
+    logged "the stand-in driver could not be built" make -C "$source_dir/simulator" "BUILD=$build"
     mkdir -p -- "$simulator.part"
-    logged "the stand-in driver could not be built" make -C "$source_dir/simulator" "BUILD=$simulator.part"
+    mv -- "$build/libnvidia-ml.so.1" "$simulator.part/"
     mv -- "$simulator.part" "$simulator"
+    remove_build
+}
+
+remove_build() {
+    [ -z "$build" ] || rm -rf -- "$build"
+    build=''
 }
 
 need_compiler() {

@@ -4,13 +4,13 @@
 render() {
     local text
     text=$(<"$1")
-    text=${text//@BIN@/$(escaped "$prefix/bin")}
-    text=${text//@VENV@/$(escaped "$venv")}
-    text=${text//@SOURCE@/$(escaped "$source_dir")}
-    text=${text//@DATA@/$(escaped "$prefix/data")}
-    text=${text//@PUBLISHED@/$(escaped "$prefix/data/targets")}
-    text=${text//@RUN@/$(escaped "$prefix/run")}
-    text=${text//@LOG@/$(escaped "$prefix/log")}
+    text=${text//@BIN@/$prefix/bin}
+    text=${text//@VENV@/$venv}
+    text=${text//@SOURCE@/$source_dir}
+    text=${text//@DATA@/$prefix/data}
+    text=${text//@PUBLISHED@/$prefix/data/targets}
+    text=${text//@RUN@/$prefix/run}
+    text=${text//@LOG@/$prefix/log}
     text=${text//@EXPORTER_LISTEN@/$(listen_address)}
     text=${text//@EXPORTER_PORT@/${setting[GPUGLASS_EXPORTER_PORT]}}
     text=${text//@KEEPER_PORT@/${setting[GPUGLASS_KEEPER_PORT]}}
@@ -21,7 +21,7 @@ render() {
     printf '%s\n' "$text"
 }
 
-# The supervisor expands %(name)s in its configuration.
+# The supervisor expands %(name)s in its configuration. Paths hold no percent sign: it expands some of them twice.
 escaped() {
     printf '%s' "${1//%/%%}"
 }
@@ -81,7 +81,7 @@ supervisor_configuration() {
     for program in $(programs); do
         printf '\n'
         render "$source_dir/deploy/native/programs/$program.conf"
-        printf 'stdout_logfile=%s\n' "$(escaped "$prefix/log/$program.log")"
+        printf 'stdout_logfile=%s\n' "$prefix/log/$program.log"
         cat "$source_dir/deploy/native/programs/common.inc"
         printf 'environment=\n%s\n' "$(program_environment "$program" | sed '$ s/,$//')"
     done
@@ -164,16 +164,27 @@ last_log_line() {
     tail -n 50 "$prefix/log/$1.log" 2>/dev/null | grep . | tail -n 1 | cut -c 1-300 || true
 }
 
-# Ends the supervisor and everything under it; returns when they are gone.
+# Ends the supervisor and everything under it; returns when they are gone. Fails when there was nothing to end.
 stop_supervisor() {
-    local pid children
-    pid=$(supervisor_pid) || return 1
-    children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || true
-    kill -TERM "$pid" 2>/dev/null || true
-    wait_until 90 gone "$pid" || die "the supervisor (process $pid) does not end; see $prefix/log/supervisord.log"
-    for pid in $children; do
-        wait_until 10 gone "$pid" || die "process $pid of $prefix does not end"
+    local pid found=no
+    if pid=$(supervisor_pid); then
+        found=yes
+        kill -TERM "$pid" 2>/dev/null || true
+        wait_until 90 gone "$pid" || die "the supervisor (process $pid) does not end; see $prefix/log/supervisord.log"
+    fi
+    for pid in $(supervised_pids); do
+        found=yes
+        kill -TERM "$pid" 2>/dev/null || true
+        wait_until 60 gone "$pid" || die "process $pid of $prefix does not end"
     done
+    [ "$found" = yes ]
+}
+
+# The processes that this install's supervisor started, by the mark that it leaves in their environment. They outlive
+# a supervisor that was killed.
+supervised_pids() {
+    grep -lzxF "SUPERVISOR_SERVER_URL=unix://$prefix/run/supervisor.sock" /proc/[0-9]*/environ 2>/dev/null |
+        cut -d / -f 3 || true
 }
 
 gone() {

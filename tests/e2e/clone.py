@@ -66,7 +66,8 @@ class Clone:
     """A copy of the working tree, with settings of its own and nothing of this machine's."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder / "clone"
+        # A space, which shells, make and the supervisor each read in a way of their own.
+        self.folder = folder / "a clone"
         self.home = folder / "home"
         self.prefix = self.folder / ".gpuglass"
         self.ports = dict(zip(PROGRAMS, free_ports(len(PROGRAMS)), strict=True))

@@ -30,6 +30,7 @@ SINGLE = ("--single-node", "--no-docker")
         (["--stop", "--demo"], "--stop takes neither --demo"),
         (["--single-node", "--prefix"], "--prefix needs a folder"),
         (["--single-node", "--prefix", "/tmp/a;b"], "characters that do not survive"),
+        (["--single-node", "--prefix", "/tmp/100%"], "characters that do not survive"),
         (["--single-node", "--prefix", "/tmp/" + "a" * 80], "too long"),
     ],
 )

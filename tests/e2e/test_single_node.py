@@ -60,6 +60,18 @@ def test_killed_program_comes_back(running: Clone) -> None:
     wait_for("a new vmagent", lambda: running.pids().get("vmagent", before) != before, 20)
 
 
+def test_programs_of_a_killed_supervisor_are_found(running: Clone) -> None:
+    supervisor = int((running.prefix / "run/supervisord.pid").read_text())
+    before = running.pids()
+    os.kill(supervisor, signal.SIGKILL)
+    wait_for("its end", lambda: not Path(f"/proc/{supervisor}").exists(), 10)
+    code, output = running.setup(*DEMO)
+    assert code == 0, output
+    assert "Ended what an earlier run had left behind." in output
+    assert not set(before.values()) & set(running.pids().values())
+    assert not any(Path(f"/proc/{pid}").exists() for pid in before.values())
+
+
 def test_changed_setting_restarts_only_what_it_changes(running: Clone) -> None:
     wait_for("all programs", lambda: len(running.pids()) == len(PROGRAMS), 20)
     before = running.pids()
