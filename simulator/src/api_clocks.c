@@ -135,3 +135,18 @@ NVML_API nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, 
         clocks[have++] = mhz;
     return give_list(clocks, have, count, list);
 }
+
+NVML_API nvmlReturn_t nvmlDeviceGetSupportedPerformanceStates(nvmlDevice_t device, unsigned *states,
+                                                              unsigned size) {
+    BEGIN_DEVICE(call, device);
+    enum { UNKNOWN_STATE = 32 };
+    const Preset *preset = call.view.gpu->preset;
+    const unsigned have[] = {preset->pstate_load, preset->pstate_idle};
+    unsigned count = have[0] == have[1] ? 1 : 2, room = size / sizeof *states;
+    WANT(states != NULL);
+    if (room < count)
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < room; i++)
+        states[i] = i < count ? have[i] : UNKNOWN_STATE;
+    return NVML_SUCCESS;
+}

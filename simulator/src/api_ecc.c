@@ -1,6 +1,8 @@
 /* Memory errors and what was done about them. */
 #include "api.h"
 
+#include <unistd.h>
+
 /* Where the card counts errors at all, and it is switched on. */
 static bool counts_errors(const Gpu *gpu) { return gpu->preset->data_center && gpu->ecc; }
 
@@ -88,5 +90,38 @@ NVML_API nvmlReturn_t nvmlDeviceGetRowRemapperHistogram(nvmlDevice_t device,
     /* Each remapped row is in a bank of its own, which then has a little less to spare. */
     unsigned used = rows < BANKS ? (unsigned)rows : BANKS;
     *values = (nvmlRowRemapperHistogramValues_t){.max = BANKS - used, .high = used};
+    return NVML_SUCCESS;
+}
+
+/* The driver keeps this one for administrators. */
+NVML_API nvmlReturn_t nvmlDeviceGetSramEccErrorStatus(nvmlDevice_t device,
+                                                      nvmlEccSramErrorStatus_v1_t *status) {
+    BEGIN_DEVICE(call, device);
+    WANT(status != NULL);
+    if (status->version != STRUCT_VERSION(*status, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    SUPPORTED(counts_errors(call.view.gpu));
+    if (geteuid() != 0)
+        return NVML_ERROR_NO_PERMISSION;
+    uint64_t uncorrected = model_ecc(&call.view, true, LOCATION_SRAM, false);
+    *status = (nvmlEccSramErrorStatus_v1_t){
+        .version = status->version,
+        .aggregateUncSecDed = uncorrected,
+        .aggregateCor = model_ecc(&call.view, false, LOCATION_SRAM, false),
+        .volatileUncSecDed = model_ecc(&call.view, true, LOCATION_SRAM, true),
+        .volatileCor = model_ecc(&call.view, false, LOCATION_SRAM, true),
+        .aggregateUncBucketL2 = uncorrected,
+        .bThresholdExceeded = uncorrected > 4};
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetRepairStatus(nvmlDevice_t device,
+                                                nvmlRepairStatus_v1_t *status) {
+    BEGIN_DEVICE(call, device);
+    WANT(status != NULL);
+    if (status->version != STRUCT_VERSION(*status, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    SUPPORTED(call.view.gpu->preset->data_center);
+    status->bChannelRepairPending = status->bTpcRepairPending = 0;
     return NVML_SUCCESS;
 }

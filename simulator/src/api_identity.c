@@ -118,3 +118,45 @@ NVML_API nvmlReturn_t nvmlGpmQueryDeviceSupport(nvmlDevice_t device, nvmlGpmSupp
     support->isSupportedDevice = 0;
     return NVML_SUCCESS;
 }
+
+NVML_API nvmlReturn_t nvmlDeviceGetAddressingMode(nvmlDevice_t device,
+                                                  nvmlDeviceAddressingMode_v1_t *mode) {
+    BEGIN_DEVICE(call, device);
+    enum { HETEROGENEOUS_MEMORY_MANAGEMENT = 1 };
+    WANT(mode != NULL);
+    if (mode->version != STRUCT_VERSION(*mode, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    mode->value = HETEROGENEOUS_MEMORY_MANAGEMENT;
+    return NVML_SUCCESS;
+}
+
+/* Where in a rack a GPU sits is known from Blackwell on. */
+NVML_API nvmlReturn_t nvmlDeviceGetPlatformInfo(nvmlDevice_t device, void *info) {
+    BEGIN_DEVICE(call, device);
+    WANT(info != NULL);
+    return NVML_ERROR_NOT_SUPPORTED;
+}
+
+/* Links between processor and GPU are a thing of Grace. */
+NVML_API nvmlReturn_t nvmlDeviceGetC2cModeInfoV(nvmlDevice_t device, unsigned *enabled) {
+    BEGIN_DEVICE(call, device);
+    WANT(enabled != NULL);
+    return NVML_ERROR_NOT_SUPPORTED;
+}
+
+/* Accounting is off: no process has been kept. */
+NVML_API nvmlReturn_t nvmlDeviceGetAccountingPids(nvmlDevice_t device, unsigned *count,
+                                                  unsigned *pids) {
+    BEGIN_DEVICE(call, device);
+    (void)pids;
+    WANT(count != NULL);
+    *count = 0;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetAccountingStats(nvmlDevice_t device, unsigned pid, void *stats) {
+    BEGIN_DEVICE(call, device);
+    (void)pid;
+    WANT(stats != NULL);
+    return NVML_ERROR_NOT_FOUND;
+}

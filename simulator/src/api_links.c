@@ -180,3 +180,23 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryAffinity(nvmlDevice_t device, unsigned 
         set[i] = call.view.gpu->numa_node / 64 == i ? 1UL << call.view.gpu->numa_node % 64 : 0;
     return NVML_SUCCESS;
 }
+
+/* The GPUs of one NUMA node are equally near; those of the other are only in the same system. */
+NVML_API nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device, unsigned level,
+                                                       unsigned *count, nvmlDevice_t *devices) {
+    BEGIN_DEVICE(call, device);
+    enum { NODE = 40, SYSTEM = 50 };
+    WANT(count != NULL && level <= SYSTEM);
+    unsigned room = devices != NULL ? *count : 0, found = 0;
+    unsigned gpus = context_gpu_count(call.view.scenario, call.view.t);
+    for (unsigned i = 0; i < gpus; i++) {
+        bool same_node = call.view.scenario->gpus[i].numa_node == call.view.gpu->numa_node;
+        if (i == call.view.index || level != (same_node ? NODE : SYSTEM))
+            continue;
+        if (found < room)
+            devices[found] = context_handle(i);
+        found++;
+    }
+    *count = found;
+    return NVML_SUCCESS;
+}

@@ -246,6 +246,33 @@ typedef struct {
 } nvmlEccErrorCounts_t;
 
 typedef struct {
+    unsigned version;
+    unsigned long long aggregateUncParity;
+    unsigned long long aggregateUncSecDed;
+    unsigned long long aggregateCor;
+    unsigned long long volatileUncParity;
+    unsigned long long volatileUncSecDed;
+    unsigned long long volatileCor;
+    unsigned long long aggregateUncBucketL2;
+    unsigned long long aggregateUncBucketSm;
+    unsigned long long aggregateUncBucketPcie;
+    unsigned long long aggregateUncBucketMcu;
+    unsigned long long aggregateUncBucketOther;
+    unsigned bThresholdExceeded;
+} nvmlEccSramErrorStatus_v1_t;
+
+typedef struct {
+    unsigned version;
+    unsigned bChannelRepairPending;
+    unsigned bTpcRepairPending;
+} nvmlRepairStatus_v1_t;
+
+typedef struct {
+    unsigned version;
+    unsigned value;
+} nvmlDeviceAddressingMode_v1_t;
+
+typedef struct {
     nvmlDevice_t device;
     unsigned long long eventType;
     unsigned long long eventData;

@@ -217,17 +217,25 @@ class Window:
         """The number of the latest window that began at or before t, from 0; -1 if none did."""
         if t < self.at:
             return -1
-        return math.floor((t - self.at) / self.every) if self.every > 0 else 0
+        if self.every <= 0:
+            return 0
+        number = math.floor((t - self.at) / self.every)
+        if self._start(number + 1) <= t:
+            return number + 1
+        return number - 1 if self._start(number) > t else number
+
+    def _start(self, number: int) -> float:
+        return self.at + number * self.every
 
     def last_start(self, t: float) -> float:
         number = self.number(t)
-        return -1.0 if number < 0 else self.at + number * self.every
+        return -1.0 if number < 0 else self._start(number)
 
     def next_start(self, t: float) -> float:
         number = self.number(t)
         if number < 0:
             return self.at
-        return self.at + (number + 1) * self.every if self.every > 0 else math.inf
+        return self._start(number + 1) if self.every > 0 else math.inf
 
     def active(self, t: float) -> bool:
         return self.at <= t < self.last_start(t) + self.duration

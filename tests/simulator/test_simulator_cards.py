@@ -1,5 +1,6 @@
 """What each kind of card answers, and what it says it cannot."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -282,3 +283,68 @@ def test_processes(play: Play) -> None:
         pynvml.nvmlDeviceGetProcessUtilization(h, now)
     assert [s.pid for s in pynvml.nvmlDeviceGetProcessUtilization(handle(1), 0)] == [13]
     assert pynvml.nvmlSystemGetProcessName(11) == "trainer"
+
+
+def test_the_status_of_sram(play: Play) -> None:
+    play(
+        """
+        freeze 60
+        gpus 2
+        gpu 1 preset=rtx4090
+        at 1s ecc gpu=0 corrected=3 uncorrected=5 location=sram
+        at 2s ecc gpu=0 corrected=100 location=dram
+        at 3s reset-counters gpu=0
+        at 4s ecc gpu=0 corrected=1 location=sram
+        """
+    )
+    status = pynvml.c_nvmlEccSramErrorStatus_v1_t()
+    if os.geteuid() != 0:
+        with pytest.raises(pynvml.NVMLError_NoPermission):
+            pynvml.nvmlDeviceGetSramEccErrorStatus(handle(0), pynvml.byref(status))
+        return
+    pynvml.nvmlDeviceGetSramEccErrorStatus(handle(0), pynvml.byref(status))
+    assert (status.aggregateUncSecDed, status.aggregateCor) == (5, 4)
+    assert (status.volatileUncSecDed, status.volatileCor) == (0, 1)
+    assert status.bThresholdExceeded == 1
+    with pytest.raises(pynvml.NVMLError_NotSupported):
+        pynvml.nvmlDeviceGetSramEccErrorStatus(handle(1), pynvml.byref(status))
+
+
+def test_the_lie_of_the_gpus(play: Play) -> None:
+    play("gpus 8\n")
+
+    def nearest(level: int) -> list[int]:
+        found = pynvml.nvmlDeviceGetTopologyNearestGpus(handle(0), level)
+        return [pynvml.nvmlDeviceGetIndex(h) for h in found]
+
+    node, system = pynvml.NVML_TOPOLOGY_NODE, pynvml.NVML_TOPOLOGY_SYSTEM
+    assert nearest(node) == [1, 2, 3]
+    assert nearest(system) == [4, 5, 6, 7]
+    assert pynvml.nvmlDeviceGetTopologyCommonAncestor(handle(0), handle(3)) == node
+    assert pynvml.nvmlDeviceGetTopologyCommonAncestor(handle(0), handle(4)) == system
+    nvlink = pynvml.NVML_P2P_CAPS_INDEX_NVLINK
+    assert pynvml.nvmlDeviceGetP2PStatus(handle(0), handle(7), nvlink) == pynvml.NVML_P2P_STATUS_OK
+    assert list(pynvml.nvmlDeviceGetCpuAffinity(handle(5), 2)) == [0, 2**64 - 1]
+
+
+def test_lists_of_clocks_and_states(play: Play) -> None:
+    play(MIXED)
+    assert pynvml.nvmlDeviceGetSupportedMemoryClocks(handle(RTX4090)) == [10501, 405]
+    graphics = pynvml.nvmlDeviceGetSupportedGraphicsClocks(handle(A100), 1593)
+    assert graphics == list(range(1410, 209, -15))
+    assert pynvml.nvmlDeviceGetSupportedPerformanceStates(handle(RTX4090)) == [2, 8]
+    assert pynvml.nvmlDeviceGetPerformanceState(handle(RTX4090)) == 8
+
+
+def test_the_fabric(play: Play) -> None:
+    play(MIXED)
+    for info in (pynvml.c_nvmlGpuFabricInfo_v2_t(), pynvml.c_nvmlGpuFabricInfo_v3_t()):
+        pynvml.nvmlDeviceGetGpuFabricInfoV(handle(H200), pynvml.byref(info))
+        assert (info.state, info.status) == (pynvml.NVML_GPU_FABRIC_STATE_COMPLETED, 0)
+        assert info.healthMask & 3 == pynvml.NVML_GPU_FABRIC_HEALTH_MASK_DEGRADED_BW_FALSE
+        with pytest.raises(pynvml.NVMLError_NotSupported):
+            pynvml.nvmlDeviceGetGpuFabricInfoV(handle(A100), pynvml.byref(info))
+    bad = pynvml.c_nvmlGpuFabricInfo_v3_t()
+    bad.version = 7
+    with pytest.raises(pynvml.NVMLError_ArgumentVersionMismatch):
+        pynvml.nvmlDeviceGetGpuFabricInfoV(handle(H200), pynvml.byref(bad))

@@ -237,6 +237,19 @@ def test_xid_events_arrive_once_in_order_for_registered_gpus(play: Play) -> None
     pynvml.nvmlEventSetFree(events)
 
 
+def test_a_repeated_event_arrives_once_each_time(play: Play) -> None:
+    # 0.007 has no exact form in binary: its multiples must not be told twice through rounding.
+    start = time.time()
+    play(f"start {start:.3f}\ngpus 1\nat 0.1s every 0.007s xid gpu=0 code=13\n")
+    events = event_set(0)
+    told = 0
+    while time.time() - start < 1.5:
+        wait(events)
+        told += 1
+    happened = (time.time() - start) / 0.007
+    assert 10 < told <= happened
+
+
 def test_ecc_events(play: Play) -> None:
     double = pynvml.nvmlEventTypeDoubleBitEccError
     play(f"start {time.time() - 9:.3f}\ngpus 1\nat 10s ecc gpu=0 uncorrected=1\n")

@@ -168,6 +168,15 @@ def test_readings_of_some_cards_are_the_models(play: Play, t: float) -> None:
     assert (info.total, info.used) == (46068 * MIB, 488 * MIB)
 
 
+def test_an_edge_belongs_to_the_window_that_it_begins() -> None:
+    for every in (0.007, 0.1, 0.3, 1.1):
+        window = Window(0.1, every / 2, every)
+        for number in range(1000):
+            start = window.at + number * every
+            assert (window.number(start), window.last_start(start)) == (number, start)
+            assert window.next_start(start) > start
+
+
 def test_power_follows_load_between_idle_and_limit() -> None:
     h200 = PRESETS["h200"]
     assert power_watts(h200, 0) == 75
