@@ -180,7 +180,7 @@ async def _print(exporter: Any) -> None:
     """Wait until everything is read, or it is clear that the GPUs cannot be, and print."""
     exporter.start()
     for _ in range(500):
-        if exporter.complete() or exporter.trouble() not in ("", "starting"):
+        if exporter.complete():
             break
         await asyncio.sleep(0.01)
     sys.stdout.write(exporter.page().decode())

@@ -4,11 +4,12 @@ The flag ``--web.telemetry-path`` is ``GPUGLASS_WEB_TELEMETRY_PATH`` in the envi
 ``telemetry-path`` under ``web`` in the file. A flag wins over the environment, the environment
 over the file, the file over the default. Click knows the first, second and last of these; the
 file becomes click's ``default_map``, after each of its values has passed the check that the same
-value would pass as a flag.
+value would pass as a flag. It stays as it was written: click converts it again.
 """
 
 import difflib
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,8 @@ def _load(
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         return {}, [f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or error}"]
+    except RecursionError:
+        return {}, [f"{path}: is nested too deep"]
     values: dict[str, Any] = {}
     problems: list[str] = []
     settings = {n: o for n, o in settings_of(command).items() if n != FILE_OPTION}
@@ -136,7 +139,7 @@ def _load(
             problems.append(f"{where}: {name} is set twice; keep one")
         else:
             try:
-                values[name] = _convert(settings[name], ctx, node)
+                values[name] = _checked(settings[name], ctx, node)
             except click.BadParameter as error:
                 problems.append(f"{where}: {name}: {error.message}")
     return {settings[name].name or "": value for name, value in values.items()}, problems
@@ -153,6 +156,9 @@ def _leaves(
         yield prefix, node, f"{what}; write 'name: value' lines under it"
         return
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            yield prefix, key, "a setting's name is text, not a list or a mapping"
+            continue
         name = f"{prefix}{key.value}"
         if name in settings:
             yield name, value, ""
@@ -164,21 +170,27 @@ def _leaves(
             yield name, key, f"unknown setting {name}{hint}"
 
 
-def _convert(option: click.Option, ctx: click.Context, node: yaml.Node) -> Any:
+def _checked(option: click.Option, ctx: click.Context, node: yaml.Node) -> Any:
+    """The value as it stands in the file, if the setting accepts it."""
     value = _plain(node)
     if option.multiple:
         items = value if isinstance(value, list) else [value]
         if not items:
             raise click.BadParameter("the list is empty; give at least one")
-        return [option.type.convert(_typed(option, item), option, ctx) for item in items]
-    return option.type.convert(_typed(option, value), option, ctx)
+        for item in items:
+            option.type.convert(_typed(option, item), option, ctx)
+        return items
+    option.type.convert(_typed(option, value), option, ctx)
+    return value
 
 
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.MarkedYAMLError as error:
+        raise click.BadParameter(f"is not a plain value: {error.problem}") from None
+    except ValueError as error:
         raise click.BadParameter(f"is not a plain value: {error}") from None
 
 
@@ -191,5 +203,5 @@ def _typed(option: click.Option, value: Any) -> Any:
     else:
         wanted, fits = "text; put it in quotes", isinstance(value, str)
     if not fits:
-        raise click.BadParameter(f"{value!r} is not {wanted}")
+        raise click.BadParameter(f"{reprlib.repr(value)} is not {wanted}")
     return value

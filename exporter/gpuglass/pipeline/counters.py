@@ -27,9 +27,10 @@ class Counter:
         if self._driver is None:
             self._offset = self.total - value if self.total else 0.0
         elif value < self._driver:
-            self._offset += wraps or self._driver
+            self._offset += max(wraps, self._driver)
         self._driver = value
-        self.total = self._offset + value
+        # Lower by rounding, or where samples of the rate have counted too much in between.
+        self.total = max(self.total, self._offset + value)
 
     def forget(self) -> None:
         """Take the driver's next value as a new start, from which ``total`` grows on."""

@@ -47,6 +47,7 @@ class Devices:
         self._failure = "starting"
         self._driver = Block()
         self._expected = -1
+        self._unannounced: dict[int, str] = {}
         self._last_success: float | None = None
         self.changed_at = 0.0
 
@@ -63,9 +64,9 @@ class Devices:
         elif isinstance(frame, frames.Device):
             gpu = self._gpus.setdefault(frame.uuid, Gpu(frame.uuid, self._interval))
             gpu.announce(frame)
+            self._unannounced.pop(frame.index, None)
         elif isinstance(frame, frames.Down):
-            _log.warning("GPU %s is down: %s", frame.uuid, frame.reason)
-            self._gpu(frame.uuid).lose(frame)
+            self._lose(frame)
         elif isinstance(frame, frames.Driver):
             self._welcome(frame)
         elif isinstance(frame, frames.Failure):
@@ -84,9 +85,11 @@ class Devices:
         return driver + [gpu.block(now) for gpu in gpus]
 
     def complete(self) -> bool:
-        """Whether every GPU that the driver lists has been read."""
-        read = sum(1 for gpu in self._gpus.values() if gpu.complete)
-        return not self._failure and read >= self._expected
+        """Whether every GPU that the driver lists has been read, or it is known why not."""
+        if self._failure:
+            return self._failure != "starting"
+        settled = sum(1 for gpu in self._gpus.values() if gpu.settled())
+        return settled + len(self._unannounced) >= self._expected
 
     def stuck(self, now: float, seconds: float) -> bool:
         """Whether all GPUs have been silent for so long, though none was reported as lost."""
@@ -99,7 +102,7 @@ class Devices:
         troubles = [trouble for gpu in gpus if (trouble := gpu.trouble(now))]
         failure = self._failure or (troubles[0] if troubles else "")
         if not failure and len(self._gpus) < self._expected:
-            failure = "starting"
+            failure = next(iter(self._unannounced.values()), "starting")
         return Status(
             "nvml",
             failure,
@@ -114,11 +117,19 @@ class Devices:
         except KeyError:
             raise ValueError(f"a frame of the unknown GPU {uuid!r}") from None
 
+    def _lose(self, frame: frames.Down) -> None:
+        _log.warning("GPU %d %s is down: %s", frame.index, frame.uuid, frame.reason)
+        if frame.uuid in self._gpus:
+            self._gpus[frame.uuid].lose(frame)
+        else:
+            self._unannounced[frame.index] = frame.reason
+
     def _welcome(self, frame: frames.Driver) -> None:
         if self._failure:
             _log.info("driver %s answers with %d GPUs", frame.driver_version, frame.devices)
         self._failure = ""
         self._expected = frame.devices
+        self._unannounced = {}
         labels = (frame.driver_version, frame.nvml_version, frame.cuda_version)
         self._driver = Block(
             (Series(metrics.DEVICES), Series(metrics.DRIVER_INFO, labels)),

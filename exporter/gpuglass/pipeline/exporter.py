@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from gpuglass.catalogue import device, exporter, host
@@ -14,6 +15,8 @@ from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
 from gpuglass.pipeline.page import Page
 from gpuglass.pipeline.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
 
 METRICS = (*device.METRICS, *host.METRICS, *exporter.METRICS)
 
@@ -65,10 +68,12 @@ class Exporter:
 
     def start(self) -> None:
         """Start reading; needs a running event loop."""
+        tasks: list[Callable[[], Awaitable[None]]] = []
         if self._settings.gpus:
-            self._tasks.append(asyncio.create_task(self._supervisor.run()))
+            tasks.append(self._supervisor.run)
+        tasks.append(self._watch_processes)
+        self._tasks = [asyncio.create_task(_keep(task)) for task in tasks]
         self._hosts.start()
-        self._tasks.append(asyncio.create_task(self._watch_processes()))
 
     async def stop(self) -> None:
         """Ask the probe to end, and wait until it has."""
@@ -79,7 +84,7 @@ class Exporter:
                 await task
 
     def complete(self) -> bool:
-        """Whether every GPU and every collector has been read at least once."""
+        """Whether every GPU and every collector has been read, or has told why it cannot be."""
         return self._hosts.complete() and (not self._settings.gpus or self._devices.complete())
 
     def trouble(self) -> str:
@@ -128,5 +133,15 @@ class Exporter:
 
     async def _watch_processes(self) -> None:
         while True:
-            self._self.read_processes(self._supervisor.pid)
+            self._self.read_processes(self._supervisor.pids())
             await asyncio.sleep(_SELF_SECONDS)
+
+
+async def _keep(task: Callable[[], Awaitable[None]]) -> None:
+    """Run what should never end; a fault in it is logged, and is not its end."""
+    while True:
+        try:
+            await task()
+        except Exception:
+            _log.exception("a task of the exporter failed and starts again")
+        await asyncio.sleep(_SELF_SECONDS)

@@ -131,6 +131,10 @@ class Gpu:
         """Take the news that the GPU does not answer any more."""
         self.down = frame.reason
 
+    def settled(self) -> bool:
+        """Whether it has been read, or is known not to answer."""
+        return self.complete or self.down not in ("", "starting")
+
     def trouble(self, now: float) -> str:
         """Why what is known is not the present; empty while it is."""
         if self.down:

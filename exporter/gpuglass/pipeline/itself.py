@@ -27,27 +27,29 @@ class Itself:
 
     def __init__(self) -> None:
         self._exporter = psutil.Process()
-        self._probe: psutil.Process | None = None
+        self._probes: dict[int, psutil.Process] = {}
         self._processes = Block()
         self._collectors: tuple[str, ...] = ()
         self._statuses: tuple[Series, ...] = ()
         self._failing: tuple[tuple[str, str], ...] = ()
         self._failures: tuple[Series, ...] = ()
 
-    def read_processes(self, probe: int | None) -> None:
-        """Read what the exporter and the probe use.
+    def read_processes(self, probes: list[int]) -> None:
+        """Read what the exporter and the probes use.
 
         Args:
-            probe: The process id of the probe; ``None`` while there is none.
+            probes: The process ids of all probes that have not been waited for.
         """
-        if self._probe is None or self._probe.pid != probe:
-            self._probe = _process(probe)
-        # Every probe that has ended is a child that was waited for.
+        self._probes = {
+            pid: process for pid in probes if (process := self._probes.get(pid) or _process(pid))
+        }
+        # The other probes are children that were waited for.
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu, memory = _usage(self._probe)
+        usages = [_usage(process) for process in self._probes.values()]
+        cpu = ended.ru_utime + ended.ru_stime + sum(cpu for cpu, _ in usages if cpu)
+        memory = [memory for _, memory in usages if memory is not None]
         self._processes = Block(
-            _PROCESSES,
-            [*_usage(self._exporter), ended.ru_utime + ended.ru_stime + (cpu or 0.0), memory],
+            _PROCESSES, [*_usage(self._exporter), cpu, sum(memory) if memory else None]
         )
 
     def blocks(self, statuses: list[Status]) -> list[Block]:
@@ -81,17 +83,15 @@ class Itself:
         ]
 
 
-def _process(pid: int | None) -> psutil.Process | None:
+def _process(pid: int) -> psutil.Process | None:
     try:
-        return psutil.Process(pid) if pid else None
+        return psutil.Process(pid)
     except psutil.Error:
         return None
 
 
-def _usage(process: psutil.Process | None) -> tuple[float | None, float | None]:
+def _usage(process: psutil.Process) -> tuple[float | None, float | None]:
     """CPU seconds and resident bytes of a process; ``None`` where it is gone."""
-    if process is None:
-        return None, None
     try:
         with process.oneshot():
             times = process.cpu_times()

@@ -1,16 +1,16 @@
 """Keeps a probe running, and ends one that has stopped talking.
 
 The ladder: SIGTERM, a wait, and then the process is left behind. It is never killed: a process
-that was killed in the middle of a driver call has frozen cards.
+that was killed in the middle of a driver call has frozen cards. That is why it is not one of
+asyncio's subprocesses, which kills what still runs when it lets go of it.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
+import subprocess
 import sys
 import time
-from asyncio.subprocess import PIPE, Process
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Series
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _EXIT_RENEW = 75
 _CAUSES = ("renewed", "exited", "crashed", "silent")
 _TERM_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+_LONGEST_FRAME = 2**20
 _MOST_ABANDONED = 2
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 # A probe that ran this long was a good one: the next failure starts with a short delay again.
@@ -48,19 +50,21 @@ class Supervisor:
         self._devices = devices
         self._arguments = (sys.executable, "-m", "gpuglass.probe", str(fast), str(slow))
         self._deadline = deadline + fast
-        self._process: Process | None = None
-        self._abandoned: list[Process] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._abandoned: list[subprocess.Popen[bytes]] = []
         self._restarts = dict.fromkeys(_CAUSES, 0)
         self._heard = 0.0
 
-    @property
-    def pid(self) -> int | None:
-        """The process id of the probe; ``None`` between two of them."""
-        return self._process.pid if self._process else None
+    def pids(self) -> list[int]:
+        """The process ids of the probe, if there is one, and of those left behind."""
+        probe = [self._process] if self._process else []
+        return [process.pid for process in probe + self._abandoned]
 
     def block(self) -> Block:
         """The page's part."""
-        return Block(_SERIES, [*map(float, self._restarts.values()), float(len(self._abandoned))])
+        return Block(
+            _SERIES, [*map(float, self._restarts.values()), float(self._count_abandoned())]
+        )
 
     async def run(self) -> None:
         """Keep a probe running until cancelled; then ask it to end."""
@@ -69,6 +73,9 @@ class Supervisor:
             begin = time.monotonic()
             try:
                 cause = await self._run_probe()
+            except OSError as error:  # no memory, or too many processes
+                _log.error("the probe cannot be started: %s", error)
+                cause = "exited"
             finally:
                 await self._end()
             self._devices.end(f"probe_{cause}")
@@ -85,11 +92,19 @@ class Supervisor:
         """Start a probe and listen to it until it ends or stops talking; return why."""
         # A module of the same name in the working directory must not be taken for one of ours.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        self._process = process = await asyncio.create_subprocess_exec(
-            *self._arguments, stdin=PIPE, stdout=PIPE, env=environment
+        self._process = process = subprocess.Popen(
+            self._arguments,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        stream = asyncio.StreamReader(limit=_LONGEST_FRAME)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), process.stdout
         )
         self._heard = time.monotonic()
-        reader = asyncio.ensure_future(self._listen(process))
+        reader = asyncio.ensure_future(self._listen(stream))
         try:
             while not reader.done():
                 await asyncio.wait({reader}, timeout=1.0)
@@ -99,33 +114,48 @@ class Supervisor:
                     return "silent"
         finally:
             reader.cancel()
-        code = await process.wait()
-        if code == _EXIT_RENEW:
+            pipe.close()
+        if not await _ended(process):
+            return "silent"
+        if process.returncode == _EXIT_RENEW:
             return "renewed"
-        return "crashed" if code < 0 else "exited"
+        return "crashed" if process.returncode < 0 else "exited"
 
-    async def _listen(self, process: Process) -> None:
-        assert process.stdout is not None
-        while line := await process.stdout.readline():
-            self._heard = time.monotonic()
+    async def _listen(self, stream: asyncio.StreamReader) -> None:
+        while True:
             try:
+                line = await stream.readline()
+                if not line:
+                    return
+                self._heard = time.monotonic()
                 self._devices.take(frames.decode(line))
-            except ValueError as error:
-                _log.error("%s", error)
+            except Exception as error:  # one bad frame must not end the others
+                _log.error("the probe sends what cannot be used: %r", error)
 
     async def _end(self) -> None:
         """Ask the probe to end; leave it behind if it does not."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        process = self._process
+        if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), _TERM_SECONDS)
-        except asyncio.TimeoutError:
+        assert process.stdin
+        process.stdin.close()
+        process.terminate()
+        ended = await _ended(process)
+        self._process = None
+        if not ended:
             _log.error("the probe, process %d, does not end: left behind", process.pid)
             self._abandoned.append(process)
 
     def _count_abandoned(self) -> int:
-        self._abandoned = [p for p in self._abandoned if p.returncode is None]
+        self._abandoned = [process for process in self._abandoned if process.poll() is None]
         return len(self._abandoned)
+
+
+async def _ended(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a process ends within the time that it is given."""
+    deadline = time.monotonic() + _TERM_SECONDS
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True

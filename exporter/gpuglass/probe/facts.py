@@ -22,6 +22,12 @@ def _milliwatts(symbol: str, limit: str) -> Make:
     return calls.numbers(symbol, [_column(metrics.POWER_LIMIT, limit)], divide=1000)
 
 
+def fan_speed(fan: int) -> Make:
+    """The speed of one of a card's fans, of which there are ``nvmlDeviceGetNumFans``."""
+    column = _column(metrics.FAN_SPEED, str(fan))
+    return calls.numbers("nvmlDeviceGetFanSpeed_v2", [column], fan, divide=100)
+
+
 _REASON_NAMES = {
     pynvml.nvmlClocksEventReasonGpuIdle: "gpu_idle",
     pynvml.nvmlClocksEventReasonApplicationsClocksSetting: "applications_clocks",

@@ -64,10 +64,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Down:
-    """A GPU does not answer any more."""
+    """A GPU does not answer any more, or never did: then its ``uuid`` may be empty."""
 
     kind: ClassVar[str] = "down"
     uuid: str
+    index: int
     reason: str
 
 
@@ -108,10 +109,14 @@ def decode(line: bytes) -> Frame:
     try:
         fields = json.loads(line)
         frame: Frame = _KINDS[fields.pop("kind")](**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(frame, Device):
+            for columns in frame.columns.values():
+                columns[:] = [
+                    Column(metric, tuple(labels), wrap) for metric, labels, wrap in columns
+                ]
+            frame.missing[:] = [
+                (metric, tuple(labels), why) for metric, labels, why in frame.missing
+            ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a frame: {line[:80]!r}") from error
-    if isinstance(frame, Device):
-        for columns in frame.columns.values():
-            columns[:] = [Column(metric, tuple(labels), wraps) for metric, labels, wraps in columns]
-        frame.missing[:] = [(metric, tuple(labels), why) for metric, labels, why in frame.missing]
     return frame

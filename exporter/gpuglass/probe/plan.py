@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 
 from gpuglass.probe import calls
 from gpuglass.probe.calls import Call, Field, FieldBatch, Make
-from gpuglass.probe.facts import FACTS, FAST, FIELDS, GROUPS, PCIE_FIELDS, REASONS, WITHOUT_FIELD
+from gpuglass.probe.facts import (
+    FACTS,
+    FAST,
+    FIELDS,
+    GROUPS,
+    PCIE_FIELDS,
+    REASONS,
+    SLOW,
+    WITHOUT_FIELD,
+    fan_speed,
+)
 from gpuglass.probe.frames import Column
 from gpuglass.probe.nvml import GPU_GONE, PERMANENT, PROCESS_STALE, Handle, Library, NvmlError
 
@@ -42,6 +52,7 @@ class Plan:
             for group in GROUPS
         }
         self._calls[FAST] += self._reasons()
+        self._calls[SLOW] += self._fans()
         for group in GROUPS:
             self._calls[group] += self._batch(group)
 
@@ -113,13 +124,26 @@ class Plan:
         )
         return [call] if call else []
 
+    def _fans(self) -> list[Call]:
+        try:
+            count = self._library.number("nvmlDeviceGetNumFans", self._device)
+        except NvmlError as error:
+            if error.code in GPU_GONE or error.code in PROCESS_STALE:
+                raise
+            return []
+        return [call for fan in range(count) if (call := self._first((fan_speed(fan),)))]
+
     def _batch(self, group: str) -> list[Call]:
+        missing: dict[Column, str]
         try:
             fields, missing = calls.supported_fields(self._library, self._device, FIELDS[group])
         except NvmlError as error:
-            if error.code not in PERMANENT:
+            if error.code in GPU_GONE or error.code in PROCESS_STALE:
                 raise
-            fields, missing = [], {field.column: error.reason for field in FIELDS[group]}
+            if error.code in PERMANENT:
+                fields, missing = [], {field.column: error.reason for field in FIELDS[group]}
+            else:
+                fields, missing = list(FIELDS[group]), {}
         others = [
             call
             for column, make in WITHOUT_FIELD.items()
@@ -142,8 +166,8 @@ class Plan:
         """
         try:
             fields, missing = calls.supported_fields(self._library, self._device, PCIE_FIELDS)
+            self.missing |= missing
             if not fields:
-                self.missing |= missing
                 return []
             values = FieldBatch(self._library, self._device, fields).read()
         except NvmlError as error:

@@ -1,5 +1,6 @@
 """One thread for each GPU, so that a call that hangs stops no other card's readings."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -61,8 +62,11 @@ class Worker(threading.Thread):
                 if error.code in PROCESS_STALE:
                     self._fatal(error)
                     return
-                if self.uuid:
-                    self._emit(frames.Down(self.uuid, error.reason))
+                self._emit(frames.Down(self.uuid, self._index, error.reason))
+            except Exception as error:  # a fault of ours must not end the thread unseen
+                self._leave()
+                print(f"gpuglass probe: GPU {self._index}: {error!r}", file=sys.stderr, flush=True)
+                self._emit(frames.Down(self.uuid, self._index, "internal_error"))
             time.sleep(_LOST_RETRY_SECONDS)
 
     def _read_until_gone(self) -> None:

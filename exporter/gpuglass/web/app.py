@@ -1,13 +1,12 @@
 """The routes of the exporter."""
 
-import functools
 import html
 from typing import Protocol
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 import gpuglass
+from gpuglass.web import negotiation
 
 
 class Source(Protocol):
@@ -50,9 +49,10 @@ class _Routes:
 
     async def metrics(self, request: web.Request) -> web.Response:
         headers = request.headers
-        openmetrics, content_type = _negotiate(headers.get("Accept", ""))
+        openmetrics = negotiation.openmetrics(headers.get("Accept", ""))
+        content_type = negotiation.OPENMETRICS if openmetrics else negotiation.TEXT
         answer = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        gzip = gzip_accepted(headers.get("Accept-Encoding", ""))
+        gzip = negotiation.gzip(headers.get("Accept-Encoding", ""))
         if gzip:
             answer["Content-Encoding"] = "gzip"
         return web.Response(body=self._source.page(openmetrics, gzip), headers=answer)
@@ -81,16 +81,6 @@ class _Routes:
     def _state(self) -> str:
         trouble = self._source.trouble()
         return f"GPUs cannot be read: {html.escape(trouble)}" if trouble else "All is read."
-
-
-@functools.lru_cache(maxsize=32)
-def _negotiate(accept: str) -> tuple[bool, str]:
-    """Whether a client wants OpenMetrics, and the content type to answer with.
-
-    Scrapers send the same header every time; parsing it costs more than serving the page.
-    """
-    content_type = choose_encoder(accept)[1]
-    return content_type.startswith("application/openmetrics-text"), content_type
 
 
 _LANDING = """<!doctype html>

@@ -35,4 +35,7 @@ async def listen(app: web.Application, addresses: Iterable[Address]) -> web.AppR
             await runner.cleanup()
             reason = error.strerror or str(error)
             raise ListenError(f"cannot listen on {address}: {reason}") from None
+        except ValueError:
+            await runner.cleanup()
+            raise ListenError(f"cannot listen on {address}: that is no host name") from None
     return runner
