@@ -1,7 +1,10 @@
 """What goes wrong when the scenario says so, and only then."""
 
+import os
 import signal
 import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -94,20 +97,32 @@ def test_too_few_gpus(play: Play) -> None:
         handle(6)
 
 
-def test_hang_stops_one_call_on_one_gpu(run_client: RunClient) -> None:
-    scenario = "gpus 2\nat 0s hang gpu=1 call=nvmlDeviceGetPowerUsage\n"
-    code = """
-        import threading
-        threading.Thread(
-            target=lambda: pynvml.nvmlDeviceGetPowerUsage(h(1)), daemon=True
-        ).start()
-        print(pynvml.nvmlDeviceGetPowerUsage(h(0)), pynvml.nvmlDeviceGetName(h(1)), flush=True)
-        pynvml.nvmlDeviceGetPowerUsage(h(1))
+def test_hang_stops_one_call_on_one_gpu(simulator: Path, scenario_file: Path) -> None:
+    scenario_file.write_text("gpus 2\nat 0s hang gpu=1 call=nvmlDeviceGetPowerUsage\n")
+    code = textwrap.dedent(
+        """
+        import threading, pynvml
+        pynvml.nvmlInit()
+        h = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(2)]
+        threading.Thread(target=pynvml.nvmlDeviceGetPowerUsage, args=[h[1]], daemon=True).start()
+        print(pynvml.nvmlDeviceGetPowerUsage(h[0]), pynvml.nvmlDeviceGetName(h[1]), flush=True)
+        pynvml.nvmlDeviceGetPowerUsage(h[1])
         print("came back", flush=True)
-    """
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
-        run_client(code, scenario, timeout=3)
-    assert caught.value.stdout == b"75000 NVIDIA H200\n"
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "LD_LIBRARY_PATH": str(simulator)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "75000 NVIDIA H200\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            client.wait(1)
+        client.terminate()
+        assert client.wait(60) == -signal.SIGTERM
+        assert client.stdout.read() == ""
 
 
 def test_hang_with_an_end_returns(run_client: RunClient) -> None:
@@ -212,7 +227,7 @@ def wait(events: Any, milliseconds: int = 5000) -> tuple[int, int, int]:
 
 def test_xid_events_arrive_once_in_order_for_registered_gpus(play: Play) -> None:
     text = """
-        start {start}
+        freeze {t}
         gpus 3
         at 0s xid gpu=0 code=13
         at 101s xid gpu=0,1 code=79
@@ -220,12 +235,14 @@ def test_xid_events_arrive_once_in_order_for_registered_gpus(play: Play) -> None
         at 101s xid gpu=0 code=63
         at 100s xid gpu=2 code=31
         at 101s ecc gpu=0 uncorrected=1
+        at 110s xid gpu=0 code=94
     """
-    play(text.format(start=f"{time.time() - 99:.3f}"))
+    play(text.format(t=99))
     events = event_set(0, 1)
     # What came before is not told, nor what another GPU or another type has.
     with pytest.raises(pynvml.NVMLError_Timeout):
         pynvml.nvmlEventSetWait_v2(events, 0)
+    play(text.format(t=102))
     assert [wait(events) for _ in range(4)] == [
         (0, XID, 48),
         (0, XID, 79),
@@ -237,24 +254,34 @@ def test_xid_events_arrive_once_in_order_for_registered_gpus(play: Play) -> None
     pynvml.nvmlEventSetFree(events)
 
 
+def test_an_xid_event_ends_a_wait(play: Play) -> None:
+    play("gpus 1\nstart 2000000000\n")
+    events = event_set(0)
+    play(f"gpus 1\nstart {time.time() - 10:.3f}\nat 10.5s xid gpu=0 code=79\n")
+    assert wait(events, 60_000) == (0, XID, 79)
+    pynvml.nvmlEventSetFree(events)
+
+
 def test_a_repeated_event_arrives_once_each_time(play: Play) -> None:
     # 0.007 has no exact form in binary: its multiples must not be told twice through rounding.
-    start = time.time()
-    play(f"start {start:.3f}\ngpus 1\nat 0.1s every 0.007s xid gpu=0 code=13\n")
+    text = "freeze {t}\ngpus 1\nat 0.1s every 0.007s xid gpu=0 code=13\n"
+    play(text.format(t=0.05))
     events = event_set(0)
-    told = 0
-    while time.time() - start < 1.5:
-        wait(events)
-        told += 1
-    happened = (time.time() - start) / 0.007
-    assert 10 < told <= happened
+    play(text.format(t=2.103))
+    for _ in range(287):
+        assert wait(events) == (0, XID, 13)
+    with pytest.raises(pynvml.NVMLError_Timeout):
+        pynvml.nvmlEventSetWait_v2(events, 0)
+    pynvml.nvmlEventSetFree(events)
 
 
 def test_ecc_events(play: Play) -> None:
-    double = pynvml.nvmlEventTypeDoubleBitEccError
-    play(f"start {time.time() - 9:.3f}\ngpus 1\nat 10s ecc gpu=0 uncorrected=1\n")
-    events = event_set(0, types=double | XID)
-    assert wait(events) == (0, double, 0)
+    double, single = pynvml.nvmlEventTypeDoubleBitEccError, pynvml.nvmlEventTypeSingleBitEccError
+    text = "freeze {t}\ngpus 1\nat 5s ecc gpu=0 uncorrected=1\nat 6s ecc gpu=0 corrected=1\n"
+    play(text.format(t=1))
+    events = event_set(0, types=double | single)
+    play(text.format(t=7))
+    assert [wait(events), wait(events)] == [(0, double, 0), (0, single, 0)]
     pynvml.nvmlEventSetFree(events)
 
 
