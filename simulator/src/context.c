@@ -63,10 +63,12 @@ static void read_again(void) {
         scenario = scenario_from_file(path, error, sizeof error);
     }
     tried = true;
-    if (scenario == NULL)
+    if (scenario == NULL) {
         fprintf(stderr, "%s\n", error);
-    else
-        atomic_store(&current, scenario);
+        return;
+    }
+    scenario->older = atomic_load(&current);
+    atomic_store(&current, scenario);
 }
 
 const Scenario *context_scenario(void) {

@@ -89,7 +89,8 @@ typedef struct {
     double seconds;
 } Latency;
 
-typedef struct {
+typedef struct Scenario {
+    const struct Scenario *older; /* the one this replaced, which stays: see context.c */
     char driver[80];
     int cuda; /* 13000 is 13.0 */
     int64_t start_us;

@@ -15,16 +15,25 @@ typedef struct {
     size_t count;
 } SymbolTable;
 
+/* The first byte of this library in memory. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+/* glibc has made the addresses in the dynamic section absolute, other loaders leave them alone. */
+static const void *absolute(ElfW(Addr) address) {
+    uintptr_t base = (uintptr_t)__ehdr_start;
+    return (const void *)(address < base ? base + address : address);
+}
+
 static SymbolTable own_symbols(void) {
     SymbolTable table = {0};
     for (const ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
-        /* The loader has already made these addresses absolute. */
+        const void *address = absolute(entry->d_un.d_ptr);
         if (entry->d_tag == DT_SYMTAB)
-            table.symbols = (ElfW(Sym) *)entry->d_un.d_ptr;
+            table.symbols = (ElfW(Sym) *)(uintptr_t)address;
         else if (entry->d_tag == DT_STRTAB)
-            table.strings = (const char *)entry->d_un.d_ptr;
+            table.strings = address;
         else if (entry->d_tag == DT_HASH)
-            table.count = ((const ElfW(Word) *)entry->d_un.d_ptr)[1];
+            table.count = ((const ElfW(Word) *)address)[1];
     }
     return table;
 }
