@@ -187,11 +187,17 @@ check_ports() {
 save_run() {
     local name
     {
-        printf '%s=%s\n' role "$role" demo "$demo" engine "$engine"
+        printf '%s=%s\n' role "$role" demo "$demo"
         for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
+    # The data may outlive the rest, and where they are depends on the kind of the install.
+    echo "$engine" >"$prefix/.gpuglass-install"
     : >"$prefix/run/installed"
+}
+
+saved_engine() {
+    cat "$prefix/.gpuglass-install" 2>/dev/null || true
 }
 
 saved() {
@@ -355,8 +361,9 @@ native_status() {
     return "$code"
 }
 
+# The environment that the programs run from.
 installed_venv() {
-    find "$prefix/venvs" -maxdepth 1 -name 'gpuglass-*' | head -n 1
+    sed -n 's|^command="\(.*\)/bin/gpuglass".*|\1|p' "$prefix/run/supervisord.conf" | head -n 1
 }
 
 native_stop() {
@@ -394,7 +401,7 @@ uninstall() {
         return 0
     fi
     lock_prefix
-    if [ "$(saved engine)" = docker ]; then
+    if [ "$(saved_engine)" = docker ]; then
         docker_uninstall
     else
         stop_supervisor || true
@@ -417,7 +424,7 @@ run_action() {
         return
     fi
     [ -e "$prefix/run/installed" ] || die "nothing is installed in $prefix; see ./setup.sh --help"
-    engine=$(saved engine)
+    engine=$(saved_engine)
     "${engine}_$action"
 }
 
@@ -427,15 +434,15 @@ choose_engine() {
     docker) docker_usable || die "--docker: $docker_problem" ;;
     no-docker) engine=native ;;
     '')
-        engine=$(saved engine)
+        engine=$(saved_engine)
         if [ -z "$engine" ]; then
             engine=native
             ! docker_usable || engine=docker
         fi
         ;;
     esac
-    [ "$(saved engine)" = "$engine" ] || [ -z "$(saved engine)" ] ||
-        die "$prefix holds an install of the other kind ($(saved engine)); ./setup.sh --uninstall first"
+    [ "$(saved_engine)" = "$engine" ] || [ -z "$(saved_engine)" ] ||
+        die "$prefix holds an install of the other kind ($(saved_engine)); ./setup.sh --uninstall --purge first"
 }
 
 main() {

@@ -46,7 +46,7 @@ nvidia_runtime() {
 }
 
 install_docker() {
-    step_count=3
+    step_count=2
     umask 022
     claim_prefix
     say_what_will_show
@@ -60,7 +60,6 @@ install_docker() {
     logged "the containers could not be started" compose up --build --detach --wait --remove-orphans
     step "Data"
     docker_show_data 60s || die "no data arrived within a minute; see: docker compose -p gpuglass logs"
-    step "Done"
     docker_addresses
 }
 
@@ -70,7 +69,7 @@ docker_restore() {
     role=$(saved role)
     demo=$(saved demo)
     for name in "${!setting[@]}"; do
-        setting["$name"]=$(saved "$name")
+        [ -z "$(saved "$name")" ] || setting["$name"]=$(saved "$name")
     done
 }
 
@@ -96,20 +95,24 @@ docker_addresses() {
 
 docker_status() {
     docker_restore
+    if [ -z "$(compose ps --quiet --status running)" ]; then
+        say "gpuglass is installed with Docker and not running; ./setup.sh --$role starts it"
+        return 1
+    fi
     compose ps
+    say
     docker_show_data 5s
 }
 
 docker_stop() {
     docker_restore
-    compose stop
+    compose --progress quiet stop
+    say "Stopped."
 }
 
 docker_uninstall() {
     docker_restore
-    if [ "$purge" = yes ]; then
-        compose down --volumes --remove-orphans
-    else
-        compose down --remove-orphans
-    fi
+    local volumes=()
+    [ "$purge" = no ] || volumes=(--volumes)
+    compose --progress quiet down --remove-orphans "${volumes[@]}"
 }
