@@ -168,11 +168,14 @@ check_disk() {
 
 # Looks at the ports that this run will open, except those that our own programs hold already.
 check_ports() {
-    local program name port wanted=() owner
+    local program name port wanted=() owner states=''
+    ! supervisor_pid >/dev/null || states=$(program_states)
     for program in $(programs); do
         name=$(port_setting "$program")
         port=${setting[$name]}
-        [ "$(supervisor_pid >/dev/null && saved "$name")" != "$port" ] || continue
+        if grep -q "^$program RUNNING" <<<"$states" && [ "$(saved "$name")" = "$port" ]; then
+            continue
+        fi
         wanted+=("$(if [ "$program" = exporter ]; then listen_address; else echo 127.0.0.1; fi):$port")
     done
     [ ${#wanted[@]} -gt 0 ] || return 0
@@ -207,7 +210,10 @@ saved() {
 # The one targets file that is ours; it stays as it is once a user has changed it.
 write_own_target() {
     local file=$source_dir/victoriametrics/targets/this-node.yml record=$prefix/data/this-node.yml
-    [ "$role" = single-node ] || return 0
+    if [ "$role" != single-node ]; then
+        remove_own_target
+        return 0
+    fi
     if [ -e "$file" ] && ! cmp -s "$file" "$record"; then
         return 0
     fi
@@ -387,11 +393,11 @@ remove_data() {
     rmdir -- "$prefix" 2>/dev/null || true
 }
 
-# Our own targets file goes with the data, unless a user made it theirs.
+# Our own targets file goes where nothing answers on it any more, unless a user made it theirs.
 remove_own_target() {
     local file=$source_dir/victoriametrics/targets/this-node.yml
     if cmp -s "$file" "$prefix/data/this-node.yml"; then
-        rm -f -- "$file"
+        rm -f -- "$file" "$prefix/data/this-node.yml"
     fi
 }
 

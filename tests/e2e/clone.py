@@ -85,7 +85,8 @@ class Clone:
             text=True,
         )
         for name in filter(None, listing.stdout.split("\0")):
-            if (REPOSITORY / name).is_file():
+            is_target = name.startswith("victoriametrics/targets/") and name.endswith(".yml")
+            if (REPOSITORY / name).is_file() and not is_target:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(REPOSITORY / name, self.folder / name)
         give_away(self.folder.parent)

@@ -171,6 +171,16 @@ def test_too_little_room(clone: Clone) -> None:
     assert not clone.prefix.exists()
 
 
+def test_interrupted_run_leaves_nothing(clone: Clone) -> None:
+    process = clone.start("--worker", "--no-docker")
+    wait_for("a half-made environment", lambda: list(clone.prefix.glob("venvs/*/bin")), 60)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not clone.prefix.exists()
+    assert not list(clone.home.glob("gpuglass-*"))
+
+
 def test_run_after_one_that_was_killed_completes(clone: Clone) -> None:
     killed = clone.start("--worker", "--no-docker")
     wait_for("a half-made environment", lambda: list(clone.prefix.glob("venvs/*/bin")), 60)

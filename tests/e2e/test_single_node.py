@@ -81,6 +81,19 @@ def test_changed_setting_restarts_only_what_it_changes(running: Clone) -> None:
     assert {program for program in PROGRAMS if before[program] != after[program]} == {"vmagent"}
 
 
+def test_other_role_ends_only_what_it_lacks(running: Clone) -> None:
+    running.setup(*DEMO)
+    before = running.pids()
+    code, output = running.setup("--host", "--no-docker")
+    assert code == 0, output
+    assert "VictoriaMetrics answers." in output
+    assert running.pids() == {p: pid for p, pid in before.items() if p != "exporter"}
+    assert not (running.folder / "victoriametrics/targets/this-node.yml").exists()
+    code, output = running.setup(*DEMO)
+    assert code == 0, output
+    assert (running.folder / "victoriametrics/targets/this-node.yml").exists()
+
+
 def test_own_target_is_kept_once_edited(running: Clone) -> None:
     file = running.folder / "victoriametrics/targets/this-node.yml"
     text = file.read_text() + "# mine now\n"
