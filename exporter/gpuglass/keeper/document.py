@@ -29,6 +29,10 @@ _KINDS = {
 _UNPRINTABLE = re.compile(
     "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+# JSON's way to write a character past U+FFFF, or any other escape.
+_ESCAPE = re.compile(
+    r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 class DocumentError(Exception):
@@ -91,12 +95,27 @@ def load(text: str, *, is_json: bool = False) -> Node | None:
         if not text.strip():
             return None
         _check_json(text)
-        # JSON is YAML but for tabs, which it may have anywhere except within a string.
-        text = text.replace("\t", " ")
+        # JSON is YAML but for such pairs, and for tabs, which it may have anywhere but in a string.
+        text = without_surrogate_pairs(text).replace("\t", " ")
     try:
         return _Builder(yaml.parse(text, Loader=_LOADER)).document()
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(text, error) from None
+
+
+def without_surrogate_pairs(text: str) -> str:
+    r"""JSON in which a character past U+FFFF stands for itself.
+
+    YAML, and so vmagent, does not know the ``\ud83d\ude00`` that JSON writes for it.
+    """
+
+    def joined(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
+        high, low = int(match[1], 16), int(match[2], 16)
+        return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+
+    return _ESCAPE.sub(joined, text)
 
 
 def _refuse_unprintable(text: str) -> None:

@@ -153,11 +153,7 @@ class Keeper:
             return
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         kept = file_plan.published
-        stays = (
-            "nothing"
-            if kept is None
-            else f"{counted(kept)} of its last good version"
-        )
+        stays = "nothing" if kept is None else f"{counted(kept)} of its last good version"
         _log.error("%s/%s%s (published: %s)", self._source, problems[0], more, stays)
 
     def _file_states(self) -> dict[str, FileState]:

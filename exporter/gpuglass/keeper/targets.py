@@ -98,11 +98,12 @@ def parse(name: str, content: bytes) -> TargetsFile:
 def render(targets: Iterable[Target]) -> bytes:
     """Write targets as a targets file in JSON, a line each.
 
-    JSON, so that no reader takes a label for a number; ASCII, so that none takes it otherwise.
+    JSON, so that no reader takes a label for a number.
     """
     groups = ({"targets": [t.address], "labels": dict(t.labels)} for t in targets)
     lines = ",\n".join(json.dumps(group) for group in groups)
-    return f"[\n{lines}\n]\n".encode("ascii") if lines else b"[]\n"
+    text = f"[\n{lines}\n]\n" if lines else "[]\n"
+    return document.without_surrogate_pairs(text).encode("utf-8")
 
 
 def _text(content: bytes) -> str:
@@ -262,6 +263,8 @@ def _label_value_error(name: str, value: Node) -> str | None:
         return f'{shown} has {value.kind}, not text; quote it: "{_short(value.text)}"'
     if len(value.text.encode("utf-8", "surrogatepass")) > MAX_LABEL_VALUE:
         return f"{shown} has a value of more than {MAX_LABEL_VALUE} bytes; shorten it"
+    if any(c < " " or c == "\x7f" for c in value.text):
+        return f"{shown} has a control character, such as a line break; remove it"
     if any("\ud800" <= c <= "\udfff" for c in value.text):
         return f"{shown} has half a character (\\ud800 to \\udfff); write the character itself"
     if name == "__scheme__" and value.text not in ("http", "https"):

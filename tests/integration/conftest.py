@@ -1,0 +1,72 @@
+"""One stack for all integration tests: real VictoriaMetrics, vmagent, keeper and exporters."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.integration.stack import ROOT, Stack, wait_for
+
+# 8 minutes after its start, for ever: whatever it answers is known to the last digit.
+FROZEN = """\
+start 1700000000
+freeze 8m
+gpus 3 preset=h200
+gpu 2 preset=rtx4090
+gpu 0 memory-base=96GiB memory-load=16GiB
+load gpu=0 wave min=0.7 max=0.98 period=60s phase=0.1
+load gpu=1 constant 0.37
+load gpu=2 burst min=0.1 max=0.9 period=25s duty=0.35
+"""
+MOVING = """\
+start {start}
+gpus 2 preset=h200
+load gpu=0 wave min=0.2 max=0.9 period=20s phase=0
+load gpu=1 constant 0.5
+"""
+
+
+class Fleet(NamedTuple):
+    """The stack with two nodes: one that stands still, one that moves since ``start``."""
+
+    stack: Stack
+    frozen: str
+    moving: str
+    start: int
+
+
+@pytest.fixture(scope="session")
+def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with VictoriaMetrics and vmagent, fetched once and kept in .cache."""
+    folder = tmp_path_factory.mktemp("components")
+    env = {"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ}
+    made = subprocess.run(
+        ["bash", str(ROOT / "deploy/native/components.sh"), str(folder)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder / "bin"
+
+
+@pytest.fixture(scope="session")
+def fleet(
+    tmp_path_factory: pytest.TempPathFactory, components: Path, simulator: Path
+) -> Iterator[Fleet]:
+    stack = Stack(tmp_path_factory.mktemp("stack"), components)
+    start = int(time.time()) - 100
+    try:
+        frozen = stack.exporter("frozen", FROZEN, simulator)
+        moving = stack.exporter("moving", MOVING.format(start=start), simulator)
+        stack.write_targets("fleet.yml", ("frozen", frozen), ("moving", moving))
+        stack.start()
+        wait_for("both nodes are up", lambda: stack.values('up{job="gpu"}') == [1, 1])
+        yield Fleet(stack, frozen, moving, start)
+    finally:
+        stack.stop()

@@ -1,0 +1,153 @@
+"""What is left in the store when a part of the path was away."""
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.integration.conftest import Fleet
+from tests.integration.recorder import Recorder
+from tests.integration.stack import SCRAPE_INTERVAL, Labels, Samples, Stack, free_port, wait_for
+
+OUTAGE = 60.0
+# A scrape that comes a little late makes a longer step, but not one of two intervals.
+STEP = 1.9 * SCRAPE_INTERVAL
+# VictoriaMetrics has this much of what it acknowledged in memory alone: -inmemoryDataFlushInterval
+# is 5 s, and its parts wait for their turn. Measured: 6 to 13 s.
+UNSAVED = 20.0
+FLUSH = 1.0  # vmagent's -remoteWrite.flushInterval
+
+
+def gaps(series: dict[Labels, Samples], since: float, until: float) -> dict[Labels, float]:
+    """The longest time between two samples of each series, from ``since`` to ``until``.
+
+    A series that ends before ``until`` has a gap to there.
+    """
+    found = {}
+    for labels, samples in series.items():
+        times = [at for at, _ in samples if since <= at <= until]
+        found[labels] = max(b - a for a, b in pairwise([since, *times, until]))
+    return found
+
+
+def living(stack: Stack, since: float) -> dict[Labels, Samples]:
+    """The series of both nodes that were there at ``since`` already.
+
+    Without those of mounts, disks and network devices, which come and go on a machine at work.
+    """
+    coming_and_going = "host_(filesystem|disk|network)_.+"
+    series = stack.export(f'{{job="gpu",node=~"frozen|moving",__name__!~"{coming_and_going}"}}')
+    return {k: v for k, v in series.items() if v[0][0] <= since < v[-1][0]}
+
+
+def stored_until(stack: Stack, moment: float) -> bool:
+    """Whether all that was scraped until then is stored."""
+    ups = stack.export('up{node=~"frozen|moving"}')
+    return len(ups) == 2 and all(
+        samples[-1][0] > moment and len([at for at, _ in samples if at > moment - 8]) >= 7
+        for samples in ups.values()
+    )
+
+
+def wait_for_history(stack: Stack, seconds: float) -> None:
+    count = 'count_over_time(up{node=~"frozen|moving"}[1m])'
+    wait_for("history", lambda: min(stack.values(count)) > seconds / SCRAPE_INTERVAL)
+
+
+def test_a_minute_without_victoriametrics_leaves_no_gap(fleet: Fleet) -> None:
+    stack = fleet.stack
+    wait_for_history(stack, 15)
+    begun = time.time()
+    assert stack.victoriametrics.stop() == 0
+    time.sleep(OUTAGE)
+    stack.victoriametrics.start()
+    ended = time.time()
+    wait_for("the backlog is stored", lambda: stored_until(stack, ended + 8))
+
+    series = living(stack, begun - 10)
+    assert len(series) > 200
+    found = gaps(series, begun - 10, ended + 5)
+    print(f"longest gap of {len(found)} series: {max(found.values()):.2f} s")
+    assert {k: gap for k, gap in found.items() if gap > STEP} == {}
+
+
+def test_victoriametrics_killed_loses_only_what_it_had_not_saved(fleet: Fleet) -> None:
+    stack = fleet.stack
+    wait_for_history(stack, 30)
+    killed = time.time()
+    stack.victoriametrics.kill()
+    time.sleep(5)
+    stack.victoriametrics.start()
+    ended = time.time()
+    wait_for("the backlog is stored", lambda: stored_until(stack, ended + 8))
+
+    series = living(stack, killed - UNSAVED - 5)
+    assert len(series) > 200
+    since_kill = gaps(series, killed + STEP, ended + 5)
+    assert {k: gap for k, gap in since_kill.items() if gap > STEP} == {}
+    lost = max(gaps(series, killed - UNSAVED - 5, ended).values())
+    print(f"lost of what was acknowledged: {lost:.1f} s")
+    assert lost < UNSAVED
+
+
+@pytest.fixture
+def recorder(fleet: Fleet) -> Iterator[Recorder]:
+    """A third target: the moving exporter again, with every page that is scraped recorded."""
+    made = Recorder(fleet.moving, free_port())
+    fleet.stack.write_targets("recorded.yml", ("recorded", made.address))
+    yield made
+    (fleet.stack.targets / "recorded.yml").unlink()
+    made.close()
+
+
+def counters(page: str) -> dict[Labels, float]:
+    return {
+        tuple(sorted({"__name__": sample.name, **sample.labels}.items())): sample.value
+        for family in text_string_to_metric_families(page)
+        if family.type == "counter"
+        for sample in family.samples
+    }
+
+
+def scraped_counters(stack: Stack, address: str) -> dict[Labels, Samples]:
+    """The counters that were scraped there, by the labels that the page has."""
+    return {
+        tuple(pair for pair in labels if pair[0] not in ("job", "instance")): samples
+        for labels, samples in stack.export(
+            f'{{__name__=~".+_total",instance="{address}"}}'
+        ).items()
+    }
+
+
+def test_vmagent_killed_leaves_a_gap_of_its_restart_and_exact_counters(
+    fleet: Fleet, recorder: Recorder
+) -> None:
+    stack = fleet.stack
+    wait_for("ten recorded scrapes", lambda: len(recorder.pages) >= 10)
+    killed = time.time()
+    stack.vmagent.kill()
+    stack.vmagent.start()
+    restart = time.time() - killed
+    wait_for("samples after it", lambda: stored_until(stack, killed + restart + 10))
+
+    up = stack.export(f'up{{instance="{recorder.address}"}}')
+    (gap,) = gaps(up, killed - 5, killed + restart + 8).values()
+    print(f"restart: {restart:.2f} s, gap: {gap:.2f} s")
+    # What was scraped but not yet sent is lost too, and the first scrape waits for its turn.
+    assert gap <= restart + FLUSH + 2 * SCRAPE_INTERVAL
+
+    pages = [counters(page) for page in recorder.pages]
+    stored = scraped_counters(stack, recorder.address)
+    assert len(stored) > 50
+    assert stored.keys() == pages[-1].keys() & stored.keys()
+    for labels, samples in stored.items():
+        served = [page[labels] for page in pages if labels in page]
+        (first_at, first), (last_at, last) = samples[0], samples[-1]
+        assert first in served and last in served, labels
+        assert first_at < killed < last_at, labels
+        window = round(last_at * 1000) - round(first_at * 1000)
+        names = ",".join(f'{name}="{value}"' for name, value in labels)
+        selector = f'{{{names},instance="{recorder.address}"}}'
+        ((_, increase),) = stack.query(f"increase({selector}[{window}ms])", last_at)
+        assert increase == pytest.approx(last - first, rel=1e-9, abs=1e-9), labels

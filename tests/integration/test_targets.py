@@ -1,0 +1,71 @@
+"""The users' targets on their way to vmagent."""
+
+import time
+from pathlib import Path
+
+from tests.integration.conftest import Fleet
+from tests.integration.stack import get, wait_for
+
+PROMISED = 30.0
+
+
+def test_a_target_is_visible_within_30_seconds(fleet: Fleet, simulator: Path) -> None:
+    stack = fleet.stack
+    address = stack.exporter("late", "gpus 1 preset=l40s\n", simulator)
+    begun = time.monotonic()
+    note = "é \U0001f600"
+    file = stack.targets / "late.yml"
+    file.write_text(f"- targets: ['{address}']\n  labels: {{node: late, note: {note}}}\n")
+    wait_for("the new node is up", lambda: stack.values('up{node="late"}') == [1], PROMISED)
+    took = time.monotonic() - begun
+    print(f"visible after {took:.1f} s")
+    wait_for("its GPU is there", lambda: stack.query('gpu_info{node="late"}'), 10)
+
+    assert stack.values(f'up{{note="{note}"}}') == [1]
+
+    file.unlink()
+    wait_for("it is dropped", lambda: address not in stack.scraped(), PROMISED)
+    assert not (stack.published / "late.yml.json").exists()
+    assert set(stack.scraped()) == {fleet.frozen, fleet.moving}
+
+
+def test_a_broken_file_changes_nothing_but_a_message(fleet: Fleet) -> None:
+    stack = fleet.stack
+    file = stack.targets / "fleet.yml"
+    good = file.read_text()
+    before = stack.scraped()
+    assert before == {fleet.frozen: "up", fleet.moving: "up"}
+
+    file.write_text(good.replace("labels:", "lables:", 1))
+    problem = f'{file}:2: unknown key "lables"; did you mean "labels"?'
+    wait_for("the keeper complains", lambda: problem in stack.keeper.log.replace('\\"', '"'))
+    # vmagent looks every 5 s: after 11 s it has looked twice.
+    time.sleep(11)
+    assert stack.scraped() == before
+    assert stack.keeper.log.count("lables") == 1
+    page = get(f"{stack.keeper_url}/metrics")
+    assert 'gpuglass_keeper_targets_file_valid{file="fleet.yml"} 0.0' in page
+    assert 'gpuglass_keeper_targets{file="fleet.yml"} 2.0' in page
+    valid = 'gpuglass_keeper_targets_file_valid{file="fleet.yml"}'
+    wait_for("the alert's metric is stored", lambda: stack.values(valid) == [0])
+
+    # The keeper's restart does not make the broken file count.
+    assert stack.keeper.stop() == 0
+    stack.keeper.start()
+    time.sleep(6)
+    assert stack.scraped() == before
+
+    file.write_text(good)
+    wait_for("the fix is taken", lambda: stack.values(valid) == [1])
+    assert stack.scraped() == before
+
+
+def test_vmagent_itself_would_drop_them(fleet: Fleet) -> None:
+    """The reason for the keeper: what it publishes is all that stands between."""
+    stack = fleet.stack
+    published = stack.published / "unguarded.yml.json"
+    published.write_text('[{"targets": ["127.0.0.1:1"]}]')
+    wait_for("it is taken", lambda: "127.0.0.1:1" in stack.scraped())
+    published.write_text('[{"targets": ["127.0.0.1:1"], "lables": {}}]')
+    wait_for("it is dropped", lambda: "127.0.0.1:1" not in stack.scraped())
+    published.unlink()
