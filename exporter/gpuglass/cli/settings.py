@@ -125,7 +125,8 @@ def _load(
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        return {}, [f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or error}"]
+        what = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
+        return {}, [f"{path}{line}: is not YAML: {what}"]
     except RecursionError:
         return {}, [f"{path}: is nested too deep"]
     values: dict[str, Any] = {}
@@ -149,7 +150,7 @@ def _leaves(
     node: yaml.Node | None, settings: dict[str, click.Option], prefix: str = ""
 ) -> Iterator[tuple[str, yaml.Node, str]]:
     """Each setting in the file: its name, its value's node, and what is wrong with the key."""
-    if node is None:
+    if node is None or node.tag == "tag:yaml.org,2002:null":  # nothing, or only comments
         return
     if not isinstance(node, yaml.MappingNode):
         what = f"{prefix[:-1]} groups settings" if prefix else "a settings file holds a mapping"
@@ -190,8 +191,8 @@ def _plain(node: yaml.Node) -> Any:
         return loader.construct_object(node, deep=True)
     except yaml.MarkedYAMLError as error:
         raise click.BadParameter(f"is not a plain value: {error.problem}") from None
-    except ValueError as error:
-        raise click.BadParameter(f"is not a plain value: {error}") from None
+    except (ValueError, LookupError, AttributeError):  # what PyYAML makes of a wrong tag
+        raise click.BadParameter("is not a plain value") from None
 
 
 def _typed(option: click.Option, value: Any) -> Any:
