@@ -1,0 +1,102 @@
+"""The scraper: ``python -m tests.bench.client PORT COUNT SEED``.
+
+A process of its own, so that it shares no interpreter with what it measures. Scrapes plain and
+gzip by turns, each on a new connection, and prints the result as JSON.
+"""
+
+import gc
+import gzip
+import json
+import random
+import socket
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+from tests.bench.stage import ROOT
+
+_PAUSE = (0.05, 0.15)
+_WARM_UP = 5
+
+
+class Answer(NamedTuple):
+    """A scrape: the body as it came, and milliseconds from before connect to its last byte."""
+
+    body: bytes
+    milliseconds: float
+
+
+class Scrapes(NamedTuple):
+    """A series of scrapes: milliseconds of each, and the share that met a page not seen before."""
+
+    plain: list[float]
+    gzip: list[float]
+    fresh: float
+
+
+def scrape(port: int, compressed: bool) -> Answer:
+    """Ask for the page once.
+
+    Raises:
+        OSError: There is no connection, or it ends early.
+        ValueError: The answer is not the page in the encoding that was asked for.
+    """
+    encoding = b"Accept-Encoding: gzip\r\n" if compressed else b""
+    request = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n" + encoding + b"\r\n"
+    begin = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        head, colon, body = b"", b"", b""
+        while not colon:
+            head, colon, body = (head + _receive(connection)).partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        parts, missing = [body], int(headers["content-length"]) - len(body)
+        while missing > 0:
+            parts.append(_receive(connection))
+            missing -= len(parts[-1])
+        end = time.perf_counter()
+    if " 200 " not in status or (headers.get("content-encoding") == "gzip") != compressed:
+        raise ValueError(f"not the page: {head!r}")
+    return Answer(b"".join(parts), 1000 * (end - begin))
+
+
+def _receive(connection: socket.socket) -> bytes:
+    data = connection.recv(1 << 18)
+    if not data:
+        raise ConnectionError("the server hung up early")
+    return data
+
+
+def run(port: int, count: int, seed: int) -> Scrapes:
+    """Scrape from another process, ``count`` times plain and as often gzip."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.client", str(port), str(count), str(seed)],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return Scrapes(*json.loads(done.stdout))
+
+
+def _scrapes(port: int, count: int, seed: int) -> Scrapes:
+    choose = random.Random(seed)
+    times: dict[bool, list[float]] = {False: [], True: []}
+    fresh = 0
+    last = b""
+    gc.disable()
+    for number in range(-2 * _WARM_UP, 2 * count):
+        compressed = number % 2 == 1
+        time.sleep(choose.uniform(*_PAUSE))
+        answer = scrape(port, compressed)
+        page = gzip.decompress(answer.body) if compressed else answer.body
+        if number >= 0:
+            times[compressed].append(answer.milliseconds)
+            fresh += page != last
+        last = page
+    return Scrapes(times[False], times[True], fresh / (2 * count))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_scrapes(*map(int, sys.argv[1:]))))

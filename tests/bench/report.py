@@ -1,0 +1,297 @@
+"""The report: tables of figures and goals, in Markdown."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench.client import Scrapes
+from tests.bench.measure import Memory
+from tests.bench.page import Page
+from tests.bench.rounds import CONSTANT, GPUGLASS, NVITOP, SLOWLY, Bench, Results
+from tests.bench.servers import NVITOP_EXPORTER
+
+_PACKAGES = ("gpuglass", "aiohttp", "prometheus-client", "psutil", "nvidia-ml-py", "click")
+_ENCODINGS: dict[str, Callable[[Scrapes], list[float]]] = {
+    "plain": lambda scrapes: scrapes.plain,
+    "gzip": lambda scrapes: scrapes.gzip,
+}
+
+
+_Rows = list[tuple[str, ...]]
+
+
+class _Spread(NamedTuple):
+    """The median of some values, and the least and the greatest."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "_Spread":
+        ordered = sorted(values)
+        return cls(statistics.median(ordered), ordered[0], ordered[-1])
+
+    def show(self, form: str = "{:.2f}") -> str:
+        low, high = form.format(self.least), form.format(self.most)
+        return f"{form.format(self.median)} [{low} - {high}]"
+
+
+def _p99(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
+
+
+_STATISTICS: dict[str, Callable[[list[float]], float]] = {
+    "median": statistics.median,
+    "p99": _p99,
+}
+
+
+def render(bench: Bench, command: str) -> str:
+    """The whole report.
+
+    Args:
+        bench: The results.
+        command: What was run to get them.
+    """
+    parts = [_HEAD.format(command=command, machine=_machine(), **_method(bench))]
+    for latency, results in bench.results.items():
+        parts.append(f"## Driver with {latency} latency\n\n{_goals(results)}")
+        parts.append(f"The scrapes of gpuglass at its default interval of 1 s:\n\n{_slow(results)}")
+        parts.append(f"What is on the pages:\n\n{_pages(results.pages)}")
+    parts.append(_memory(bench))
+    parts.append(_noise(bench))
+    return "\n".join(parts)
+
+
+def _method(bench: Bench) -> dict[str, str]:
+    plan = bench.plan
+    return {
+        "rounds": str(plan.rounds),
+        "scrapes": str(plan.scrapes),
+        "window": f"{plan.window:g}",
+        "starts": str(plan.rounds * plan.starts),
+        "nvitop": NVITOP_EXPORTER,
+    }
+
+
+_HEAD = """# Benchmarks
+
+Written by `{command}`; do not edit.
+
+{machine}
+
+8 stand-in H200 (`simulator/`) with 64 processes on them, 8 a GPU, each of them a real one.
+gpuglass, nvitop-exporter {nvitop} and a constant server run one after the other, in another order
+in each of {rounds} rounds, on the same Python. The constant server is aiohttp with the bytes of
+gpuglass's own page: the floor for whatever answers with them.
+
+- *Scrapes*: {scrapes} plain and {scrapes} gzip ones a round, by turns, from another process; a new
+  TCP connection each; from before connect to the last byte; random pauses of 50 to 150 ms. For
+  these gpuglass reads the GPUs and the host every 50 ms, so that each scrape meets a frame that
+  none has met before and pays for its rendering. nvitop-exporter reads every second, its default.
+- *CPU*: user and system seconds of the process and its children in windows of {window} s, at 1 s
+  sampling, with 4 gzip scrapes.
+- *Memory*: at the end of each window. PSS divides a page that several processes share among them
+  (other Python programs on the machine take a share too); RSS counts it in each.
+- *Start*: from exec to a page with the power of all 8 GPUs; {starts} starts.
+
+Figures are the median of the rounds [least - most]; ratios are taken within a round.
+"""
+
+
+def _goals(results: Results) -> str:
+    rows: _Rows = [
+        ("figure", GPUGLASS, CONSTANT, NVITOP, "ratio", "goal", "met?"),
+        ("---", "---:", "---:", "---:", "---:", "---:", ":---:"),
+    ]
+    for encoding in _ENCODINGS:
+        for statistic in _STATISTICS:
+            rows += _scrape_rows(results, encoding, statistic)
+    fresh = min(turn[GPUGLASS].fresh for turn in results.scrapes)
+    rows.append(
+        ("scrapes that met a fresh page", f"{fresh:.1%}", "", "", "", *_at_least(fresh, 0.99, "%"))
+    )
+    rows.append(_cpu_row(results))
+    rows += _memory_rows(results)
+    ours, theirs = _Spread.of(results.starts[SLOWLY]), _Spread.of(results.starts[NVITOP])
+    rows.append(
+        ("start, s", ours.show(), "", theirs.show(), "", "<= 0.8 s", _yes(ours.median <= 0.8))
+    )
+    return _table(rows)
+
+
+def _times(results: Results, server: str, encoding: str, statistic: str) -> list[float]:
+    select, reduce = _ENCODINGS[encoding], _STATISTICS[statistic]
+    return [reduce(select(turn[server])) for turn in results.scrapes]
+
+
+def _scrape_rows(results: Results, encoding: str, statistic: str) -> _Rows:
+    figure = f"/metrics {encoding}, {statistic}, ms"
+    ours, floor, theirs = (
+        _times(results, server, encoding, statistic) for server in (GPUGLASS, CONSTANT, NVITOP)
+    )
+    least = {"median": 12, "p99": 6}[statistic]
+    above = _Spread.of(a / b for a, b in zip(ours, floor, strict=True))
+    below = _Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
+    mine = _Spread.of(ours).show()
+    return [
+        (
+            *(figure, mine, _Spread.of(floor).show(), "", above.show()),
+            *("<= 1.5", _yes(above.median <= 1.5)),
+        ),
+        (
+            *(figure, mine, "", _Spread.of(theirs).show(), below.show("1/{:.1f}")),
+            *(f"<= 1/{least}", _yes(below.median >= least)),
+        ),
+    ]
+
+
+def _cpu_row(results: Results) -> tuple[str, ...]:
+    ours = [turn[SLOWLY].cpu for turn in results.windows]
+    theirs = [turn[NVITOP].cpu for turn in results.windows]
+    below = _Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
+    return (
+        *("CPU at 1 s, s a minute", _Spread.of(ours).show(), "", _Spread.of(theirs).show()),
+        *(below.show("1/{:.1f}"), "<= 1/5", _yes(below.median >= 5)),
+    )
+
+
+def _memory_rows(results: Results) -> _Rows:
+    def total(server: str, kind: str) -> _Spread:
+        return _Spread.of(
+            sum(getattr(memory, kind) for memory in turn[server].memory) for turn in results.windows
+        )
+
+    pss, rss = total(SLOWLY, "pss"), total(SLOWLY, "rss")
+    form = "{:.1f}"
+    return [
+        (
+            *("memory, PSS, MiB", pss.show(form), "", total(NVITOP, "pss").show(form), ""),
+            *("<= 60 MiB", _yes(pss.median <= 60)),
+        ),
+        ("memory, RSS, MiB", rss.show(form), "", total(NVITOP, "rss").show(form), "", "", ""),
+    ]
+
+
+def _slow(results: Results) -> str:
+    rows: _Rows = [
+        ("figure", GPUGLASS, "to constant server", "to nvitop-exporter"),
+        ("---", "---:", "---:", "---:"),
+    ]
+    for encoding in _ENCODINGS:
+        for statistic in _STATISTICS:
+            ours, floor, theirs = (
+                _times(results, server, encoding, statistic)
+                for server in (SLOWLY, CONSTANT, NVITOP)
+            )
+            rows.append(
+                (
+                    f"/metrics {encoding}, {statistic}, ms",
+                    _Spread.of(ours).show(),
+                    _Spread.of(a / b for a, b in zip(ours, floor, strict=True)).show(),
+                    _Spread.of(b / a for a, b in zip(ours, theirs, strict=True)).show("1/{:.1f}"),
+                )
+            )
+    fresh = _Spread.of(turn[SLOWLY].fresh for turn in results.scrapes)
+    rows.append(("scrapes that met a fresh page", fresh.show("{:.0%}"), "", ""))
+    return _table(rows)
+
+
+def _pages(pages: dict[str, Page]) -> str:
+    ours, theirs = pages[SLOWLY], pages[NVITOP]
+    rows: _Rows = [("", GPUGLASS, NVITOP), ("---", "---:", "---:")]
+    for name, label in {
+        "plain": "bytes, plain",
+        "gzip": "bytes, gzip",
+        "families": "families",
+        "samples": "samples",
+        "gpu_families": "families of a GPU's own facts",
+        "gpu_samples": "samples of one GPU's own facts",
+        "process_samples": "samples of processes on GPUs",
+    }.items():
+        rows.append((label, f"{getattr(ours, name):,}", f"{getattr(theirs, name):,}"))
+    return _table(rows)
+
+
+def _memory(bench: Bench) -> str:
+    first = next(iter(bench.results.values()))
+    measured = first.windows[-1][SLOWLY].memory
+    rows: _Rows = [
+        ("", "PSS, MiB", "of it in no file", "RSS, MiB"),
+        ("---", "---:", "---:", "---:"),
+    ]
+    for role, steps in bench.imports.items():
+        before = Memory("", 0, 0, 0)
+        for step in steps:
+            sign = "+ " if before.name else ""
+            rows.append(_memory_row(f"{role}: {sign}{step.name}", step, before))
+            before = step
+        running = next((memory for memory in measured if memory.name == role), None)
+        if running:
+            name = f"{role}: + at work, {running.threads} threads"
+            rows.append(_memory_row(name, running, before))
+            rows.append(_memory_row(f"**{role}**", running, Memory("", 0, 0, 0)))
+    return (
+        "## Where the memory goes\n\n"
+        "What each import adds, in an interpreter alone, and then what the running process has\n"
+        "beyond that.\n\n" + _table(rows)
+    )
+
+
+def _memory_row(name: str, now: Memory, before: Memory) -> tuple[str, ...]:
+    return (
+        name,
+        f"{now.pss - before.pss:.1f}",
+        f"{now.anonymous - before.anonymous:.1f}",
+        f"{now.rss - before.rss:.1f}",
+    )
+
+
+def _noise(bench: Bench) -> str:
+    scraping = _Spread.of(cpus for results in bench.results.values() for cpus in results.others)
+    watching = _Spread.of(
+        window.others
+        for results in bench.results.values()
+        for turn in results.windows
+        for window in turn.values()
+    )
+    return (
+        "## Noise\n\n"
+        f"The rest of the machine kept {scraping.show()} CPUs busy during the scrapes and\n"
+        f"{watching.show()} during the CPU windows. Where it is much, trust ratios, not times.\n"
+    )
+
+
+def _machine() -> str:
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return (
+        f"Machine: {_cpu()}, {os.cpu_count()} cores, {pages / 2**30:.0f} GiB; {system}, "
+        f"Linux {platform.release()}; Python {platform.python_version()}; {packages}."
+    )
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _at_least(value: float, goal: float, unit: str) -> tuple[str, str]:
+    shown = f"{goal:.0%}" if unit == "%" else f"{goal:g} {unit}"
+    return f">= {shown}", _yes(value >= goal)
+
+
+def _yes(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
