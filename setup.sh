@@ -271,7 +271,7 @@ show_addresses() {
         say "  labels: {node: \"$(saved GPUGLASS_NODE_NAME)\"}"
         ;;
     *)
-        say "PromQL:    $(victoriametrics_url)/api/v1/query?query=gpu_utilization_ratio"
+        say "PromQL:    $(victoriametrics_url)/api/v1/query?query=up"
         ! answers "$(victoriametrics_url)/vmui/" || say "Browse:    $(victoriametrics_url)/vmui/"
         say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
         [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"

@@ -82,7 +82,8 @@ docker_show_data() {
 
 docker_addresses() {
     say
-    [ "$role" = worker ] || say "PromQL:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/vmui/"
+    [ "$role" = worker ] || say "PromQL:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/api/v1/query?query=up"
+    [ "$role" = worker ] || say "Browse:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/vmui/"
     [ "$role" = worker ] || say "Targets:   http://127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}/targets"
     [ "$role" = host ] || say "Exporter:  http://$(listen_address):${setting[GPUGLASS_EXPORTER_PORT]}/metrics"
     if [ "$role" = worker ]; then

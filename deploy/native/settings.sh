@@ -9,7 +9,8 @@ declare -A setting=(
     [GPUGLASS_SCRAPE_INTERVAL]=5s
     [GPUGLASS_NODE_NAME]=$(uname -n)
     [GPUGLASS_RETENTION]=400d
-    [GPUGLASS_VM_VERSION]=v1.152.0
+    # The containers run the release that is pinned for the native way.
+    [GPUGLASS_VM_VERSION]=$(sed -nE 's/.*-(v[0-9.]+)\.tar\.gz$/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_PYTHON_IMAGE]=python:3.13-slim
 )
 
