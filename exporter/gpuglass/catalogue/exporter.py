@@ -39,7 +39,6 @@ COLLECTOR_LAST_SUCCESS = Metric(
     "the exporter",
     ("collector",),
     unit="seconds",
-    digits=0,
 )
 DATA_AGE = Metric(
     "gpuglass_data_age_seconds",

@@ -60,7 +60,7 @@ class Devices:
         self.changed_at = time.monotonic()
         if isinstance(frame, frames.Reading):
             self._gpu(frame.uuid).read(frame)
-            self._last_success = time.time()
+            self._last_success = time.time() // 1
         elif isinstance(frame, frames.Device):
             gpu = self._gpus.setdefault(frame.uuid, Gpu(frame.uuid, self._interval))
             gpu.announce(frame)
@@ -118,7 +118,7 @@ class Devices:
             raise ValueError(f"a frame of the unknown GPU {uuid!r}") from None
 
     def _lose(self, frame: frames.Down) -> None:
-        _log.warning("GPU %d %s is down: %s", frame.index, frame.uuid, frame.reason)
+        _log.warning("GPU %d (%s) is down: %s", frame.index, frame.uuid or "?", frame.reason)
         if frame.uuid in self._gpus:
             self._gpus[frame.uuid].lose(frame)
         else:

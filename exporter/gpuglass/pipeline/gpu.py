@@ -144,7 +144,8 @@ class Gpu:
     def block(self, now: float) -> Block:
         """The GPU's part of the page: only that it is down, while it is."""
         up = not self.trouble(now)
-        values: list[float | None] = [1.0, float(up), now - self.read_at if self.read_at else None]
+        age = round(now - self.read_at, 1) if self.read_at else None
+        values: list[float | None] = [1.0, float(up), age]
         if up:
             values += self._constant
             for group in self._columns:

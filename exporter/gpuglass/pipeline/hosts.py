@@ -107,5 +107,5 @@ def _read(collector: Collector, state: _State) -> None:
     known = state.block.series
     state.block = Block(known if known == series else series, [s.value for s in samples])
     state.failure = ""
-    state.last_success = time.time()
+    state.last_success = time.time() // 1
     state.read_at = time.monotonic()
