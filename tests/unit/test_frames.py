@@ -40,7 +40,7 @@ def test_alive() -> None:
     sent = frames.Alive({"GPU-1": ("nvmlDeviceGetName", 2.5)})
     received = frames.decode(frames.encode(sent))
     assert isinstance(received, frames.Alive)
-    assert received.waiting == {"GPU-1": ["nvmlDeviceGetName", 2.5]}
+    assert {uuid: tuple(call) for uuid, call in received.waiting.items()} == sent.waiting
 
 
 @given(st.binary() | st.text().map(str.encode))

@@ -1,6 +1,7 @@
 """The page is what prometheus_client writes for the same samples, however it came about."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from gpuglass.pipeline.exporter import METRICS
 from gpuglass.pipeline.page import Block, Page
 
 Values = list[float | None]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 label_values = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
@@ -52,7 +54,7 @@ def arrangements(draw: st.DrawFn) -> list[tuple[Series, ...]]:
     return blocks
 
 
-def values_for(draw: st.DrawFn, blocks: list[tuple[Series, ...]]) -> list[Values]:
+def values_for(draw: Draw, blocks: list[tuple[Series, ...]]) -> list[Values]:
     return [[draw(st.none() | value_of(series.metric)) for series in block] for block in blocks]
 
 

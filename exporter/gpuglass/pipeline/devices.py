@@ -62,8 +62,9 @@ class Devices:
             self._gpu(frame.uuid).read(frame)
             self._last_success = time.time() // 1
         elif isinstance(frame, frames.Device):
-            gpu = self._gpus.setdefault(frame.uuid, Gpu(frame.uuid, self._interval))
+            gpu = self._gpus.get(frame.uuid) or Gpu(frame.uuid, self._interval)
             gpu.announce(frame)
+            self._gpus[frame.uuid] = gpu
             self._unannounced.pop(frame.index, None)
         elif isinstance(frame, frames.Down):
             self._lose(frame)

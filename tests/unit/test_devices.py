@@ -1,0 +1,311 @@
+"""From frames to series: absent where the card is silent, counters that outlive every probe."""
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuglass.catalogue import device as metrics
+from gpuglass.catalogue.model import Metric, Type
+from gpuglass.pipeline.devices import Devices
+from gpuglass.probe import frames
+from gpuglass.probe.frames import Column
+
+INFO = dict.fromkeys(metrics.INFO_.labels[2:], "x")
+UTILIZATION = Column(metrics.UTILIZATION.name)
+POWER = Column(metrics.POWER.name)
+ENERGY = Column(metrics.ENERGY.name)
+PCIE = Column(metrics.PCIE_BYTES.name, ("transmit",))
+LIMIT = Column(metrics.POWER_LIMIT.name, ("max",))
+THERMAL = Column(metrics.CLOCK_EVENT_REASON.name, ("hw_thermal",))
+IDLE = Column(metrics.CLOCK_EVENT_REASON.name, ("gpu_idle",))
+
+Series = dict[tuple[str, tuple[str, ...]], float]
+
+
+def driver(devices: int = 1) -> frames.Driver:
+    return frames.Driver("580.1", "13.580.1", "13.0", devices)
+
+
+def announce(
+    *fast: Column,
+    uuid: str = "GPU-0",
+    index: int = 0,
+    slow: Iterable[Column] = (),
+    missing: Iterable[tuple[str, tuple[str, ...], str]] = (),
+) -> frames.Device:
+    columns = {"fast": list(fast), "slow": list(slow)}
+    return frames.Device(uuid, index, INFO, columns, list(missing))
+
+
+def reading(
+    time: float, *values: float | None, group: str = "fast", uuid: str = "GPU-0"
+) -> frames.Reading:
+    return frames.Reading(uuid, group, time, 0.001, list(values))
+
+
+def told(*sent: frames.Frame, interval: float = 1.0) -> Devices:
+    devices = Devices(interval)
+    for frame in sent:
+        devices.take(frame)
+    return devices
+
+
+def series(devices: Devices, now: float) -> Series:
+    found: Series = {}
+    for block in devices.blocks(now):
+        for (metric, labels), value in zip(block.series, block.values, strict=True):
+            if value is not None:
+                assert (metric.name, labels) not in found
+                found[metric.name, labels] = value
+    return found
+
+
+def value(devices: Devices, now: float, metric: Metric, *labels: str) -> float | None:
+    return series(devices, now).get((metric.name, ("0", "GPU-0", *labels)))
+
+
+def names(found: Series, index: str = "0") -> set[str]:
+    return {name for name, labels in found if labels and labels[0] == index}
+
+
+DOWN = {"gpu_info", "gpu_up", "gpu_data_age_seconds"}
+
+
+def test_a_value_that_is_not_given_is_absent() -> None:
+    devices = told(driver(), announce(UTILIZATION, POWER, slow=[LIMIT]), reading(10, 0.0, None))
+    assert value(devices, 10, metrics.UTILIZATION) == 0
+    assert value(devices, 10, metrics.POWER) is None
+    assert value(devices, 10, metrics.POWER_LIMIT, "max") is None
+    devices.take(reading(10.5, None, 80.0))
+    assert value(devices, 10.5, metrics.UTILIZATION) is None
+    assert value(devices, 10.5, metrics.POWER) == 80
+
+
+def test_a_gpu_that_is_down_shows_nothing_but_that() -> None:
+    devices = told(
+        driver(2),
+        announce(UTILIZATION, ENERGY, slow=[LIMIT]),
+        announce(UTILIZATION, uuid="GPU-1", index=1),
+        reading(10, 0.5, 7.0),
+        reading(10, 700.0, group="slow"),
+        reading(10, 0.5, uuid="GPU-1"),
+    )
+    assert value(devices, 11, metrics.UP) == 1
+    devices.take(frames.Down("GPU-0", 0, "gpu_is_lost"))
+    found = series(devices, 11)
+    assert names(found) == DOWN
+    assert found["gpu_up", ("0", "GPU-0")] == 0
+    assert found["gpu_up", ("1", "GPU-1")] == 1
+    assert "gpu_utilization_ratio" in names(found, "1")
+    assert devices.status(11).failure == "gpu_is_lost"
+    devices.take(announce(UTILIZATION, ENERGY))
+    assert value(devices, 11, metrics.UP) == 0
+    devices.take(reading(12, 0.5, 9.0))
+    assert value(devices, 12, metrics.UP) == 1
+    assert value(devices, 12, metrics.ENERGY) == 9
+    assert value(devices, 12, metrics.POWER_LIMIT, "max") is None
+    assert devices.status(12).failure == ""
+
+
+def test_a_gpu_that_is_silent_is_down_until_it_is_read() -> None:
+    devices = told(driver(), announce(UTILIZATION), reading(10, 0.5))
+    assert value(devices, 15, metrics.UP) == 1
+    assert value(devices, 15.1, metrics.UP) == 0
+    assert names(series(devices, 15.1)) == DOWN
+    assert value(devices, 15.1, metrics.DATA_AGE) == pytest.approx(5.1)
+    assert devices.status(15.1).failure == "silent"
+    devices.take(reading(16, 0.5))
+    assert value(devices, 16, metrics.UP) == 1
+
+
+def test_patience_follows_the_interval() -> None:
+    devices = told(driver(), announce(UTILIZATION), reading(100, 0.5), interval=10)
+    assert value(devices, 130, metrics.UP) == 1
+    assert value(devices, 130.1, metrics.UP) == 0
+
+
+def test_slow_readings_do_not_make_a_gpu_fresh() -> None:
+    devices = told(driver(), announce(UTILIZATION, slow=[LIMIT]), reading(1, 700.0, group="slow"))
+    assert value(devices, 2, metrics.UP) == 0
+    assert not devices.complete()
+    devices.take(reading(2, 0.5))
+    assert value(devices, 2, metrics.UP) == 1
+    assert devices.complete()
+
+
+def test_when_the_probe_ends_nothing_is_current() -> None:
+    devices = told(driver(), announce(UTILIZATION), reading(10, 0.5))
+    devices.end("probe_crashed")
+    assert names(series(devices, 10)) == DOWN
+    assert "gpu_devices" not in {name for name, _ in series(devices, 10)}
+    assert devices.status(10).failure == "probe_crashed"
+    devices.take(driver())
+    assert value(devices, 10, metrics.UP) == 0
+    assert devices.status(10).failure == "probe_crashed"
+    devices.take(announce(UTILIZATION))
+    devices.take(reading(11, 0.5))
+    assert devices.status(11).failure == ""
+
+
+def test_why_nvml_fails_is_kept_when_the_probe_ends_for_it() -> None:
+    devices = told(frames.Failure("lib_rm_version_mismatch", ""))
+    devices.end("probe_renewed")
+    assert devices.status(0).failure == "lib_rm_version_mismatch"
+    assert devices.complete()
+
+
+def test_a_gpu_that_was_lost_before_it_was_announced() -> None:
+    devices = told(driver(2), announce(UTILIZATION), reading(10, 0.5), reading(10, group="slow"))
+    assert devices.status(10).failure == "starting"
+    assert not devices.complete()
+    devices.take(frames.Down("", 1, "gpu_is_lost"))
+    assert devices.status(10).failure == "gpu_is_lost"
+    assert devices.complete()
+    devices.take(announce(UTILIZATION, uuid="GPU-1", index=1))
+    assert not devices.complete()
+    devices.take(reading(11, 0.5, uuid="GPU-1"))
+    devices.take(reading(11, group="slow", uuid="GPU-1"))
+    assert devices.complete()
+    assert devices.status(11).failure == ""
+
+
+def test_a_reading_of_an_unknown_gpu_is_refused() -> None:
+    with pytest.raises(ValueError, match="GPU-7"):
+        told(reading(1, 0.5, uuid="GPU-7"))
+
+
+def test_all_silent_and_none_reported_means_stuck() -> None:
+    devices = told(
+        driver(2),
+        announce(UTILIZATION),
+        announce(UTILIZATION, uuid="GPU-1", index=1),
+        reading(10, 0.5),
+        reading(10, 0.5, uuid="GPU-1"),
+    )
+    assert not devices.stuck(20, 15)
+    assert devices.stuck(25.1, 15)
+    devices.take(reading(20, 0.5, uuid="GPU-1"))
+    assert not devices.stuck(25.1, 15)
+    devices.take(frames.Down("GPU-1", 1, "gpu_is_lost"))
+    assert devices.stuck(25.1, 15)
+    devices.take(frames.Down("GPU-0", 0, "gpu_is_lost"))
+    assert not devices.stuck(25.1, 15)
+
+
+# Counters
+
+
+def test_the_drivers_counter_is_published_as_it_is_and_outlives_the_driver() -> None:
+    devices = told(driver(), announce(ENERGY), reading(10, 5000.25))
+    assert value(devices, 10, metrics.ENERGY) == 5000.25
+    devices.end("probe_crashed")
+    devices.take(driver())
+    devices.take(announce(ENERGY))
+    assert value(devices, 10, metrics.ENERGY) is None
+    devices.take(reading(11, 5001.25))
+    assert value(devices, 11, metrics.ENERGY) == 5001.25
+    devices.take(reading(12, 1.0))
+    assert value(devices, 12, metrics.ENERGY) == 5002.25
+
+
+def test_busy_seconds_are_integrated_and_named_as_sampled() -> None:
+    devices = told(driver(), announce(UTILIZATION), reading(10, 0.5), reading(12, 0.25))
+    assert value(devices, 12, metrics.BUSY_SECONDS) == 0.5
+    source = metrics.SOURCE.name, ("0", "GPU-0", metrics.BUSY_SECONDS.name, "sampled", "")
+    assert series(devices, 12)[source] == 1
+
+
+def test_energy_is_sampled_only_where_the_driver_has_none() -> None:
+    absent = (ENERGY.metric, (), "not_supported")
+    devices = told(driver(), announce(POWER, missing=[absent]), reading(1, 100.0), reading(2, 50.0))
+    assert value(devices, 2, metrics.ENERGY) == 50
+    sources = {labels[2:] for name, labels in series(devices, 2) if name == metrics.SOURCE.name}
+    assert sources == {(ENERGY.metric, "sampled", "")}
+    both = told(driver(), announce(POWER, ENERGY), reading(1, 100.0, 7.0), reading(2, 50.0, 7.5))
+    assert value(both, 2, metrics.ENERGY) == 7.5
+    sources = {labels[2:] for name, labels in series(both, 2) if name == metrics.SOURCE.name}
+    assert sources == {(ENERGY.metric, "driver", "")}
+
+
+def test_a_counter_from_nowhere_says_why() -> None:
+    absent = (PCIE.metric, PCIE.labels, "may_wrap_between_readings")
+    devices = told(driver(), announce(POWER, missing=[absent]), reading(1, 100.0))
+    sources = {labels[2:] for name, labels in series(devices, 1) if name == metrics.SOURCE.name}
+    assert (PCIE.metric, "absent", "may_wrap_between_readings") in sources
+    assert value(devices, 1, metrics.PCIE_BYTES, "transmit") is None
+
+
+def test_time_throttled_is_counted_by_reason_but_idling_is_no_loss() -> None:
+    devices = told(driver(), announce(THERMAL, IDLE), reading(1, 1, 1), reading(3, 1, 1))
+    assert value(devices, 3, metrics.THROTTLE_SECONDS, "hw_thermal") == 2
+    assert value(devices, 3, metrics.THROTTLE_SECONDS, "gpu_idle") is None
+
+
+def test_a_wrapping_counter_starts_anew_with_each_probe() -> None:
+    narrow = PCIE._replace(wraps=2**32)
+    devices = told(driver(), announce(narrow), reading(1, 2**32 - 5.0), reading(2, 10.0))
+    assert value(devices, 2, metrics.PCIE_BYTES, "transmit") == 2**32 + 10
+    devices.end("probe_crashed")
+    devices.take(announce(narrow))
+    devices.take(reading(3, 3.0))
+    assert value(devices, 3, metrics.PCIE_BYTES, "transmit") == 2**32 + 10
+    devices.take(reading(4, 7.0))
+    assert value(devices, 4, metrics.PCIE_BYTES, "transmit") == 2**32 + 14
+
+
+amounts = st.none() | st.floats(0, 1e12)
+plans = st.lists(
+    st.sampled_from([UTILIZATION, POWER, ENERGY, PCIE, PCIE._replace(wraps=2**32), THERMAL]),
+    unique_by=lambda column: (column.metric, column.labels),
+)
+happenings = st.lists(
+    st.one_of(
+        st.tuples(st.just("announce"), plans),
+        st.tuples(st.just("read"), st.lists(amounts, min_size=6, max_size=6)),
+        st.tuples(st.just("lose"), st.none()),
+        st.tuples(st.just("end"), st.none()),
+        st.tuples(st.just("sleep"), st.floats(0, 20)),
+    ),
+    max_size=30,
+)
+COUNTERS = {metric.name for metric in metrics.METRICS if metric.type is Type.COUNTER}
+
+
+@given(happenings)
+def test_no_counter_ever_falls(happenings: list[tuple[str, object]]) -> None:
+    """Whatever the order of plans, readings, losses and new probes."""
+    devices = told(driver(), announce())
+    columns: list[Column] = []
+    now = 100.0
+    last: Series = {}
+    for what, detail in happenings:
+        now += 0.7
+        if what == "announce":
+            assert isinstance(detail, list)
+            columns = detail
+            devices.take(announce(*columns))
+        elif what == "read":
+            assert isinstance(detail, list)
+            devices.take(reading(now, *detail[: len(columns)]))
+        elif what == "lose":
+            devices.take(frames.Down("GPU-0", 0, "gpu_is_lost"))
+        elif what == "end":
+            devices.end("probe_crashed")
+        else:
+            assert isinstance(detail, float)
+            now += detail
+        found = series(devices, now)
+        for key, number in found.items():
+            if key[0] in COUNTERS:
+                assert number >= last.get(key, 0.0)
+                last[key] = number
+        if found["gpu_up", ("0", "GPU-0")] == 0:
+            assert names(found) <= DOWN
+
+
+def test_reasons_are_tokens() -> None:
+    devices = told(frames.Failure("driver_not_loaded", "the NVIDIA kernel module is not loaded"))
+    assert re.fullmatch(r"[a-z_]+", devices.status(0).failure)

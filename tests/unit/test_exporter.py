@@ -1,0 +1,100 @@
+"""The exporter's own tasks and figures."""
+
+import asyncio
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from gpuglass.catalogue import exporter as metrics
+from gpuglass.catalogue.model import Sample
+from gpuglass.pipeline import exporter as module
+from gpuglass.pipeline.exporter import Exporter, Settings
+from gpuglass.pipeline.itself import Itself
+
+SETTINGS = Settings("n", gpus=False, fast=60.0, slow=60.0, deadline=15.0)
+
+
+class Broken:
+    name = "broken"
+    slow = False
+
+    def read(self) -> list[Sample]:
+        raise PermissionError(13, "no")
+
+
+async def test_a_task_that_fails_is_logged_and_starts_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_SELF_SECONDS", 0.01)
+    exporter = Exporter(SETTINGS, [])
+    runs = 0
+
+    def fail(probes: list[int]) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise RuntimeError("a fault")
+
+    monkeypatch.setattr(exporter._self, "read_processes", fail)
+    exporter.start()
+    while runs < 3:
+        await asyncio.sleep(0.01)
+    await exporter.stop()
+    assert "a fault" in caplog.text
+
+
+async def test_a_collector_that_fails_says_why() -> None:
+    exporter = Exporter(SETTINGS, [Broken()])  # type: ignore[list-item]
+    exporter.start()
+    while not exporter.complete():
+        await asyncio.sleep(0.01)
+    page = exporter.page().decode()
+    await exporter.stop()
+    assert 'gpuglass_collector_success{collector="broken",node="n"} 0.0' in page
+    reason = 'collector="broken",node="n",reason="no_permission"'
+    assert f"gpuglass_collector_failure_info{{{reason}}} 1.0" in page
+
+
+async def test_every_form_of_a_page_is_the_same_page() -> None:
+    exporter = Exporter(SETTINGS, [])
+    for openmetrics in (True, False):
+        compressed = exporter.page(openmetrics, gzip=True)
+        assert zlib.decompress(compressed, 31) == exporter.page(openmetrics)
+    assert exporter.page(openmetrics=True).endswith(b"# EOF\n")
+    assert b"# EOF" not in exporter.page()
+
+
+def test_cpu_of_probes_never_falls_and_counts_all_that_live() -> None:
+    itself = Itself()
+    code = "import sys\nfor i in range(3_000_000): pass\nprint(flush=True)\nsys.stdin.read()"
+    probes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for probe in probes:
+        assert probe.stdout
+        probe.stdout.readline()
+
+    def figures(*pids: int) -> tuple[float, float | None]:
+        itself.read_processes(list(pids))
+        block = itself.blocks([])[1]
+        found = dict(zip(block.series, block.values, strict=True))
+        by_name = {(s.metric, s.labels[0]): value for s, value in found.items()}
+        cpu = by_name[metrics.PROCESS_CPU, "probe"]
+        assert cpu is not None
+        return cpu, by_name[metrics.PROCESS_MEMORY, "probe"]
+
+    first, second = (probe.pid for probe in probes)
+    one, memory_of_one = figures(first)
+    both, memory_of_both = figures(first, second)
+    assert both > one
+    assert memory_of_one and memory_of_both and memory_of_both > memory_of_one
+    for probe in probes:
+        probe.communicate()
+    ended, memory = figures()
+    assert ended >= both
+    assert memory is None

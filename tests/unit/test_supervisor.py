@@ -1,0 +1,204 @@
+"""The supervisor and probes that misbehave; each is a real process."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gpuglass.catalogue import exporter as metrics
+from gpuglass.pipeline import supervisor as module
+from gpuglass.pipeline.devices import Devices
+from gpuglass.pipeline.supervisor import Supervisor
+from gpuglass.probe import frames
+
+PATIENCE = 20.0
+DRIVER = frames.encode(frames.Driver("580.1", "13.580.1", "13.0", 0))
+
+
+class Supervised:
+    """A supervisor whose probe is a program of the test."""
+
+    def __init__(self, program: Path, deadline: float) -> None:
+        self.devices = Devices(0.1)
+        self.supervisor = Supervisor(self.devices, 0.1, 0.1, deadline)
+        self.supervisor._arguments = (sys.executable, str(program))  # type: ignore[assignment]
+        self.task = asyncio.create_task(self.supervisor.run())
+
+    def restarts(self, cause: str) -> float:
+        return self._values()[metrics.PROBE_RESTARTS, cause]
+
+    def abandoned(self) -> float:
+        return self._values()[metrics.PROBE_ABANDONED, ""]
+
+    def _values(self) -> dict[object, float]:
+        block = self.supervisor.block()
+        keys = [(metric, labels[0] if labels else "") for metric, labels in block.series]
+        return {k: v for k, v in zip(keys, block.values, strict=True) if v is not None}
+
+    async def wait(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert not self.task.done(), self.task.exception()
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+Supervise = Callable[..., Supervised]
+
+
+@pytest.fixture
+async def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Supervise]:
+    """Supervises a probe that is this Python code, with little patience."""
+    monkeypatch.setattr(module, "_TERM_SECONDS", 0.5)
+    monkeypatch.setattr(module, "_FIRST_DELAY", 0.05)
+    monkeypatch.setattr(module, "_LONGEST_DELAY", 0.1)
+    running: list[Supervised] = []
+    started: set[int] = set()
+
+    def start(code: str, deadline: float = 30.0) -> Supervised:
+        program = tmp_path / "probe.py"
+        head = f"import os, signal, sys, time\nDRIVER = {DRIVER!r}\nsay = sys.stdout.buffer.write\n"
+        program.write_text(head + textwrap.dedent(code))
+        supervised = Supervised(program, deadline)
+        running.append(supervised)
+        return supervised
+
+    yield start
+    for supervised in running:
+        started |= set(supervised.supervisor.pids())
+        await supervised.stop()
+        started |= set(supervised.supervisor.pids())
+    for pid in started:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+async def test_what_cannot_be_used_does_not_stop_the_rest(
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither a line of garbage, nor one too long, nor a frame that makes no sense."""
+    supervised = supervise(
+        """
+        say(b"garbage\\n")
+        say(b'{"kind":"reading","uuid":"GPU-9","group":"fast","time":1,"duration":1,"values":[]}\\n')
+        say(b'{"kind":"device","uuid":"G","index":0,"info":{},"columns":{},"missing":[]}\\n')
+        say(b"x" * 3_000_000 + b"\\n")
+        say(DRIVER)
+        sys.stdout.flush()
+        time.sleep(60)
+        """
+    )
+    await supervised.wait(lambda: supervised.devices.status(0).failure == "")
+    assert supervised.restarts("exited") == supervised.restarts("silent") == 0
+    assert "cannot be used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("sys.exit(75)", "renewed"),
+        ("sys.exit(0)", "exited"),
+        ("sys.exit(1)", "exited"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "crashed"),
+    ],
+)
+async def test_an_end_is_counted_by_its_cause(supervise: Supervise, code: str, cause: str) -> None:
+    supervised = supervise(code)
+    await supervised.wait(lambda: supervised.restarts(cause) >= 2)
+    others = {"renewed", "exited", "crashed", "silent"} - {cause}
+    assert all(supervised.restarts(other) == 0 for other in others)
+    assert supervised.devices.status(0).failure in ("starting", f"probe_{cause}")
+
+
+async def test_silence_is_ended_politely(supervise: Supervise, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    supervised = supervise(
+        f"""
+        def end(*_):
+            open({str(note)!r}, "a").write("asked\\n")
+            os._exit(0)
+        signal.signal(signal.SIGTERM, end)
+        say(DRIVER)
+        sys.stdout.flush()
+        time.sleep(60)
+        """,
+        deadline=1.0,
+    )
+    await supervised.wait(lambda: supervised.restarts("silent") == 1)
+    assert note.read_text() == "asked\n"
+    assert supervised.abandoned() == 0
+
+
+async def test_a_probe_that_closes_its_pipe_and_lives_on_is_replaced(supervise: Supervise) -> None:
+    supervised = supervise("os.close(1)\ntime.sleep(60)")
+    await supervised.wait(lambda: supervised.restarts("silent") == 1)
+    assert supervised.abandoned() == 0
+
+
+DEAF = """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(DRIVER)
+    sys.stdout.flush()
+    while True:
+        time.sleep(0.05)
+        if os.path.exists(f"{__file__}.{os.getpid()}"):
+            os._exit(0)
+"""
+
+
+async def test_a_probe_that_does_not_end_is_left_behind_and_never_killed(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    supervised = supervise(DEAF, deadline=1.0)
+    await supervised.wait(lambda: supervised.supervisor.pids() != [])
+    (first,) = supervised.supervisor.pids()
+    await supervised.wait(lambda: supervised.abandoned() == 2)
+    # No third one is started beside two that are stuck.
+    await asyncio.sleep(0.5)
+    stuck = supervised.supervisor.pids()
+    assert len(stuck) == 2
+    assert first in stuck
+    for pid in stuck:
+        (tmp_path / f"probe.py.{pid}").touch()
+    await supervised.wait(lambda: supervised.abandoned() == 0)
+    await supervised.wait(lambda: supervised.supervisor.pids() != [])
+    (last,) = supervised.supervisor.pids()
+    await supervised.wait(lambda: supervised.devices.status(0).failure == "")
+    await supervised.stop()
+    gc.collect()
+    assert psutil.Process(last).status() != psutil.STATUS_ZOMBIE
+
+
+async def test_a_probe_that_cannot_be_started(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.subprocess, "Popen", refuse)
+        supervised = supervise("say(DRIVER)\nsys.stdout.flush()\ntime.sleep(60)")
+        await supervised.wait(lambda: supervised.restarts("exited") >= 2)
+    await supervised.wait(lambda: supervised.devices.status(0).failure == "")
+
+
+async def test_stopping_ends_the_probe(supervise: Supervise) -> None:
+    supervised = supervise("say(DRIVER)\nsys.stdout.flush()\ntime.sleep(60)")
+    await supervised.wait(lambda: supervised.devices.status(0).failure == "")
+    (pid,) = supervised.supervisor.pids()
+    await supervised.stop()
+    assert supervised.supervisor.pids() == []
+    assert not psutil.pid_exists(pid)
