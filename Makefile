@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CACHE := .cache
-PROMTOOL := $(CACHE)/promtool/bin/promtool
-SHELL_FILES := setup.sh .ci/run $(wildcard deploy/native/*.sh tests/*.sh)
+TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
+SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh)
+
+# What setup.sh downloads is kept, so that the tests that install do not download it each.
+export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint format bench build docs clean
@@ -13,7 +16,7 @@ SHELL_FILES := setup.sh .ci/run $(wildcard deploy/native/*.sh tests/*.sh)
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-test: $(VENV)/installed $(PROMTOOL) ## Install what the tests need, and run them (T="..." for some)
+test: $(VENV)/installed $(TOOLS) ## Install what the tests need, and run them (T="..." for some)
 	$(BIN)/python -m pytest $(T)
 
 lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML and C
@@ -48,5 +51,5 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test,lint]'
 	@touch $@
 
-$(PROMTOOL):
-	tests/promtool.sh $(CACHE)/promtool
+$(TOOLS):
+	tests/tools.sh $(CACHE)/tools $(notdir $@)

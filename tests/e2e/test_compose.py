@@ -1,7 +1,6 @@
 """The Compose files: valid, closed by default, and with the flags of the native way."""
 
 import re
-import shutil
 import subprocess
 from typing import Any
 
@@ -63,13 +62,8 @@ def test_each_service_is_closed_and_watched(name: str, service: dict[str, Any]) 
     "files", [(HOST,), (WORKER,), (HOST, WORKER), *((HOST, WORKER, o) for o in OVERLAYS)]
 )
 def test_compose_accepts(files: tuple[str, ...]) -> None:
-    version = ["docker", "compose", "version"]
-    if (
-        not shutil.which("docker")
-        or subprocess.run(version, capture_output=True, check=False).returncode
-    ):
-        pytest.skip("Docker's compose plugin is not here")
-    command = ["docker", "compose", "--project-directory", str(REPOSITORY)]
+    compose = REPOSITORY / ".cache" / "tools" / "docker-compose"
+    command = [str(compose), "--project-directory", str(REPOSITORY)]
     for file in files:
         command += ["-f", str(REPOSITORY / file)]
     done = subprocess.run([*command, "config", "-q"], capture_output=True, text=True, check=False)

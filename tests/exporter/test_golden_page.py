@@ -79,7 +79,7 @@ def test_the_page_is_the_golden_one(page: str, pytestconfig: pytest.Config) -> N
 
 
 def test_promtool_has_nothing_to_say(page: str) -> None:
-    promtool = ROOT / ".cache" / "promtool" / "bin" / "promtool"
+    promtool = ROOT / ".cache" / "tools" / "promtool"
     result = subprocess.run(
         [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False
     )
