@@ -2,13 +2,19 @@
 # Packages of the distribution, downloaded and unpacked privately: own lists, own cache, own folder, so that it
 # works for an ordinary user and nothing of the system is touched. To be sourced.
 
-# The machine's own mirror: "URI [KEYRING]" of the first source that carries the suite CODENAME.
+# The machine's own mirror: "URI [KEYRING]" of the first source that carries the suite CODENAME. FOLDER is apt's.
 package_mirror() {
-    mirror_from_stanzas "$1" || mirror_from_lines "$1"
+    local suite=$1 folder=${2:-/etc/apt}
+    mirror_from_stanzas "$suite" "$folder" || mirror_from_lines "$suite" "$folder"
+}
+
+# A machine has either kind of sources, seldom both: a file that is not there is no fault.
+all_of() {
+    cat -- "$@" 2>/dev/null || true
 }
 
 mirror_from_stanzas() {
-    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk -v RS= -v suite="$1" '
+    all_of "$2"/sources.list.d/*.sources | awk -v RS= -v suite="$1" '
         {
             split("", field)
             count = split($0, lines, "\n")
@@ -28,7 +34,7 @@ mirror_from_stanzas() {
 }
 
 mirror_from_lines() {
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | awk -v suite="$1" '
+    all_of "$2"/sources.list "$2"/sources.list.d/*.list | awk -v suite="$1" '
         $1 == "deb" {
             key = ""
             if (match($0, /\[[^]]*\]/)) {
