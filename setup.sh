@@ -304,15 +304,16 @@ install_native() {
     say_what_will_show
     mkdir -p -- "$prefix"/{bin,data/targets,log,run} || die "$prefix cannot be written to"
 
+    if [ "$demo" = yes ]; then
+        # First, for it may lack a compiler, which an ordinary user cannot install.
+        step "Stand-in driver"
+        install_simulator
+    fi
     step "Python environment"
     install_supervisor
     install_package
     step "Programs"
     install_programs
-    if [ "$demo" = yes ]; then
-        step "Stand-in driver"
-        install_simulator
-    fi
     step "Configuration"
     write_own_target
     bring_up

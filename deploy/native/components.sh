@@ -121,8 +121,11 @@ download() {
         wget -q --tries=1 --timeout=30 -O "$file" -- "$url"
     elif command -v python3 >/dev/null; then
         python3 -c 'import shutil, sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=30) as answer, open(sys.argv[2], "wb") as out:
-    shutil.copyfileobj(answer, out)' "$url" "$file"
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=30) as answer, open(sys.argv[2], "wb") as out:
+        shutil.copyfileobj(answer, out)
+except OSError as error:
+    sys.exit(str(error))' "$url" "$file"
     else
         echo "neither curl, wget nor python3 is here" >&2
         return 1
