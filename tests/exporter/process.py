@@ -37,14 +37,14 @@ class Page:
             sample for family in text_string_to_metric_families(text) for sample in family.samples
         ]
 
-    def values(self, name: str, **labels: str) -> list[float]:
+    def values(self, name: str, /, **labels: str) -> list[float]:
         return [
             sample.value
             for sample in self.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         ]
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         (value,) = self.values(name, **labels)
         return value
 
@@ -86,6 +86,7 @@ class Serve:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         command = [*GPUGLASS, "serve", "--web.listen-address", f"127.0.0.1:{self.port}"]
+        self._log = ""
         self.process = subprocess.Popen(
             [*command, *arguments],
             env=environment(driver, scenario, **more),
@@ -128,14 +129,18 @@ class Serve:
     def wait_ready(self) -> None:
         self.wait(lambda: self.get("/-/ready").status == 200)
 
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
     def probe(self) -> psutil.Process:
         """The child that reads the GPUs."""
-        (probe,) = [
-            child
-            for child in psutil.Process(self.process.pid).children()
-            if "gpuglass.probe" in child.cmdline()
-        ]
+        (probe,) = [child for child in self.children() if "gpuglass.probe" in child.cmdline()]
         return probe
+
+    def log(self) -> str:
+        """What it has written to stderr, once it has ended."""
+        self._log += self.process.communicate(timeout=PATIENCE)[1]
+        return self._log
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -144,4 +149,4 @@ class Serve:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=PATIENCE)
+        self.log()

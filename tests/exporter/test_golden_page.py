@@ -12,7 +12,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-
 from tests.conftest import ROOT
 from tests.exporter.conftest import Start
 from tests.exporter.process import run

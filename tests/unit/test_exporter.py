@@ -46,7 +46,7 @@ async def test_a_task_that_fails_is_logged_and_starts_again(
 
 
 async def test_a_collector_that_fails_says_why() -> None:
-    exporter = Exporter(SETTINGS, [Broken()])  # type: ignore[list-item]
+    exporter = Exporter(SETTINGS, [Broken()])
     exporter.start()
     while not exporter.complete():
         await asyncio.sleep(0.01)

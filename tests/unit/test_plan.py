@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.unit.driver import run
 
 FROZEN = "freeze 100\ngpus 1 preset=h200\nload gpu=0 constant 0.5\n"

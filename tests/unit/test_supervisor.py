@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -189,7 +190,7 @@ async def test_a_probe_that_cannot_be_started(
         raise OSError(11, "Resource temporarily unavailable")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.subprocess, "Popen", refuse)
+        patch.setattr(subprocess, "Popen", refuse)
         supervised = supervise("say(DRIVER)\nsys.stdout.flush()\ntime.sleep(60)")
         await supervised.wait(lambda: supervised.restarts("exited") >= 2)
     await supervised.wait(lambda: supervised.devices.status(0).failure == "")

@@ -1,0 +1,268 @@
+"""The probe dies, hangs, is frozen or told to end; the page goes on and the counters too."""
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.exporter.conftest import Start
+from tests.exporter.process import PATIENCE, Page, Serve
+from tests.simulator.model import PRESETS, Constant, Gpu, energy_joules
+
+ALONE = tuple(
+    f"--no-collector.{name}"
+    for name in ("cpu", "disk", "filesystem", "memory", "network", "pressure", "system")
+)
+OFTEN = ("--probe.interval", "100ms", "--probe.slow-interval", "100ms")
+IMPATIENT = (*OFTEN, "--probe.deadline", "1s", *ALONE)
+
+LOADED = "gpus 2 preset=h200\nload gpu=* constant 0.5\n"
+GPU = Gpu(PRESETS["h200"], Constant(0.5))
+# What is shown of a GPU that does not answer.
+DOWN = {"gpu_info", "gpu_up", "gpu_data_age_seconds"}
+
+
+def shown(page: Page, gpu: str) -> set[str]:
+    return {sample.name for sample in page.samples if sample.labels.get("gpu") == gpu}
+
+
+def restarts(serve: Serve, cause: str) -> float:
+    return serve.page().value("gpuglass_probe_restarts_total", cause=cause)
+
+
+def up(serve: Serve) -> list[float]:
+    return serve.page().values("gpu_up")
+
+
+class Counters:
+    """Every counter of the pages that are watched; none may fall."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+
+    def take(self, page: Page) -> Page:
+        for sample in page.samples:
+            if sample.name.endswith("_total"):
+                key = sample.name, frozenset(sample.labels.items())
+                assert sample.value >= self._last.get(key, 0), key
+                self._last[key] = sample.value
+        return page
+
+    def names(self) -> set[str]:
+        return {name for name, _ in self._last}
+
+
+def test_a_probe_that_is_killed_is_replaced_and_nothing_is_counted_twice_or_lost(
+    start: Start, scenario: Path
+) -> None:
+    scenario.write_text(f"freeze 1000\n{LOADED}")
+    serve = start(*OFTEN)
+    serve.wait_ready()
+    counters = Counters()
+    before = counters.take(serve.page())
+    energy = energy_joules(GPU, 1000)
+    assert before.values("gpu_energy_joules_total") == [pytest.approx(energy, abs=1e-3)] * 2
+    for moment in (1100, 1250):
+        crashed = restarts(serve, "crashed")
+        serve.probe().kill()
+        serve.wait(lambda: counters.take(serve.page()).values("gpu_up") == [0, 0])
+        assert shown(serve.page(), "0") == DOWN
+        assert "gpu_devices" not in serve.page().text
+        scenario.write_text(f"freeze {moment}\n{LOADED}")
+        serve.wait(lambda: counters.take(serve.page()).values("gpu_up") == [1, 1])
+        assert restarts(serve, "crashed") == crashed + 1
+        energy = energy_joules(GPU, moment)
+        after = counters.take(serve.page())
+        assert after.values("gpu_energy_joules_total") == [pytest.approx(energy, abs=1e-3)] * 2
+        assert shown(after, "0") == shown(before, "0")
+    assert {"gpu_energy_joules_total", "gpu_busy_seconds_total"} <= counters.names()
+    assert {"gpu_pcie_bytes_total", "gpuglass_process_cpu_seconds_total"} <= counters.names()
+    assert {"gpuglass_probe_restarts_total", "host_cpu_seconds_total"} <= counters.names()
+
+
+def test_a_drivers_counter_that_starts_anew_goes_on(start: Start, scenario: Path) -> None:
+    scenario.write_text(f"freeze 1000\n{LOADED}")
+    serve = start(*OFTEN, *ALONE)
+    serve.wait_ready()
+    before = serve.page().value("gpu_energy_joules_total", gpu="0")
+    reset = "at 1001s reset-counters gpu=0\n"
+    scenario.write_text(f"freeze 1011\n{LOADED}{reset}")
+    expected = before + energy_joules(GPU, 10)
+    serve.wait(
+        lambda: (
+            serve.page().value("gpu_energy_joules_total", gpu="0")
+            == pytest.approx(expected, abs=2e-3)
+        )
+    )
+    other = serve.page().value("gpu_energy_joules_total", gpu="1")
+    assert other == pytest.approx(energy_joules(GPU, 1011), abs=1e-3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_exporter_ends_with_its_probe(start: Start, number: signal.Signals) -> None:
+    serve = start(*ALONE)
+    serve.wait_ready()
+    children = serve.children()
+    assert len(children) == 1
+    serve.process.send_signal(number)
+    assert serve.process.wait(PATIENCE) == 0
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_probe_whose_parent_is_killed_ends(start: Start) -> None:
+    serve = start(*ALONE)
+    serve.wait_ready()
+    (child,) = serve.children()
+    serve.process.kill()
+    serve.process.wait(PATIENCE)
+    child.wait(PATIENCE)
+
+
+def test_a_gpu_that_is_lost_takes_nothing_with_it(start: Start, scenario: Path) -> None:
+    scenario.write_text(f"freeze 1000\n{LOADED}")
+    serve = start(*OFTEN, *ALONE)
+    serve.wait_ready()
+    both = serve.page()
+    scenario.write_text(f"freeze 1001\n{LOADED}at 0s lost gpu=1\n")
+    serve.wait(lambda: up(serve) == [1, 0])
+    page = serve.page()
+    assert shown(page, "1") == DOWN
+    assert shown(page, "0") == shown(both, "0")
+    assert page.value("gpuglass_collector_success", collector="nvml") == 0
+    assert page.value("gpuglass_collector_failure_info", reason="gpu_is_lost") == 1
+    energy = pytest.approx(energy_joules(GPU, 1001), abs=1e-3)
+    serve.wait(lambda: serve.page().value("gpu_energy_joules_total", gpu="0") == energy)
+    assert restarts(serve, "crashed") == restarts(serve, "silent") == 0
+
+
+def test_a_call_that_hangs_on_one_gpu(start: Start, scenario: Path) -> None:
+    serve = start(*OFTEN, *ALONE)
+    serve.wait_ready()
+    fault = "at 0s for 9s hang gpu=1 call=nvmlDeviceGetClockInfo\n"
+    scenario.write_text(f"start {time.time():.3f}\n{LOADED}{fault}")
+    serve.wait(lambda: up(serve) == [1, 0])
+    page = serve.page()
+    assert shown(page, "1") == DOWN
+    assert page.value("gpu_data_age_seconds", gpu="1") >= 5
+    assert page.value("gpuglass_collector_failure_info", reason="silent") == 1
+    assert page.value("gpu_utilization_ratio", gpu="0") == 0.5
+    serve.wait(lambda: up(serve) == [1, 1])
+    serve.wait_ready()
+    assert sum(serve.page().values("gpuglass_probe_restarts_total")) == 0
+
+
+def test_calls_that_hang_on_every_gpu(start: Start, scenario: Path) -> None:
+    serve = start(*IMPATIENT)
+    serve.wait_ready()
+    first = serve.probe().pid
+    scenario.write_text(f"{LOADED}at 0s hang call=*\n")
+    serve.wait(lambda: restarts(serve, "silent") == 1)
+    assert shown(serve.page(), "0") == shown(serve.page(), "1") == DOWN
+    assert up(serve) == [0, 0]
+    assert not psutil.pid_exists(first)
+    scenario.write_text(LOADED)
+    # The second probe has met the hang too, in a call that returns only when its process ends.
+    serve.wait(lambda: len(serve.children()) == 1)
+    serve.probe().kill()
+    serve.wait(lambda: up(serve) == [1, 1])
+    assert serve.page().value("gpuglass_probe_abandoned") == 0
+
+
+def test_a_driver_that_crashes(start: Start, scenario: Path) -> None:
+    serve = start(*IMPATIENT)
+    serve.wait_ready()
+    scenario.write_text(f"{LOADED}at 0s segfault gpu=1 call=nvmlDeviceGetUtilizationRates\n")
+    serve.wait(lambda: restarts(serve, "crashed") >= 2)
+    assert 1 not in serve.page().values("gpu_up", gpu="1")
+    scenario.write_text(LOADED)
+    serve.wait(lambda: up(serve) == [1, 1])
+    assert restarts(serve, "silent") == restarts(serve, "exited") == 0
+
+
+@pytest.fixture
+def frozen() -> Iterator[list[psutil.Process]]:
+    """Processes that a test stops; they go on after it, and have to end by themselves then."""
+    stopped: list[psutil.Process] = []
+    yield stopped
+    for process in stopped:
+        if process.is_running():
+            process.resume()
+    assert psutil.wait_procs(stopped, PATIENCE)[1] == []
+
+
+def test_a_probe_that_is_frozen_is_left_behind_but_not_killed(
+    start: Start, frozen: list[psutil.Process]
+) -> None:
+    serve = start(*IMPATIENT)
+    serve.wait_ready()
+    counters = Counters()
+    first = serve.probe()
+    frozen.append(first)
+    first.suspend()
+    serve.wait(
+        lambda: (
+            counters.take(serve.page()).value("gpuglass_probe_restarts_total", cause="silent") == 1
+        )
+    )
+    page = serve.page()
+    assert page.value("gpuglass_probe_abandoned") == 1
+    serve.wait(lambda: counters.take(serve.page()).values("gpu_up") == [1, 1])
+    assert first.status() == psutil.STATUS_STOPPED
+    # Once it goes on, it finds that it was asked to end, and is no longer counted.
+    first.resume()
+    serve.wait(lambda: counters.take(serve.page()).value("gpuglass_probe_abandoned") == 0)
+
+    # Nor does the exporter's own end kill a probe that cannot end.
+    second = serve.probe()
+    frozen.append(second)
+    second.suspend()
+    assert serve.stop() == 0
+    assert second.status() == psutil.STATUS_STOPPED
+
+
+def test_counters_never_fall_from_page_to_page(start: Start, scenario: Path) -> None:
+    scenario.write_text(
+        "gpus 2\ngpu 1 preset=a100\nload gpu=* wave min=0.1 max=0.9 period=2s\n"
+        f"start {time.time():.3f}\nat 2s every 1s reset-counters gpu=0\npcie-counter-bits 33\n"
+    )
+    serve = start("--probe.interval", "50ms", "--probe.slow-interval", "50ms")
+    serve.wait_ready()
+    counters = Counters()
+    probe = serve.probe()
+    begin = counters.take(serve.page()).value("gpu_energy_joules_total", gpu="0")
+    for turn in itertools.count():
+        page = counters.take(serve.page())
+        if turn == 20:
+            probe.kill()
+        energy = page.values("gpu_energy_joules_total", gpu="0")
+        if turn > 40 and energy and energy[0] > begin + 1500:
+            break
+        time.sleep(0.02)
+
+
+def test_what_a_library_prints_is_not_taken_for_a_frame(start: Start, scenario: Path) -> None:
+    serve = start(*OFTEN, *ALONE)
+    serve.wait_ready()
+    scenario.write_text("gpus 2 preset=nonsense\n")
+    time.sleep(0.3)
+    assert up(serve) == [1, 1]
+    serve.stop()
+    assert 'unknown preset "nonsense"' in serve.log()
+    assert "cannot be used" not in serve.log()
+
+
+def test_the_probe_does_not_take_a_module_from_the_working_directory(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "pynvml.py").write_text("raise SystemExit('the wrong pynvml')\n")
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        serve = start(*ALONE, PYTHONSAFEPATH="1")
+    finally:
+        os.chdir(here)
+    serve.wait_ready()
