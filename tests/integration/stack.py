@@ -80,6 +80,7 @@ class Program:
         self.command, self.url = command, url
         self._log, self._env = log, env
         self._process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
 
     @property
     def log(self) -> str:
@@ -92,6 +93,7 @@ class Program:
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=self._env
             )
         wait_for(f"{self.command[0]} answers", self._answers)
+        self.started = time.time()
 
     def kill(self) -> None:
         """End it with SIGKILL."""

@@ -63,7 +63,7 @@ def test_labels_arrive_as_the_exporter_gave_them(fleet: Fleet) -> None:
 @pytest.mark.parametrize("index", [0, 1])
 def test_energy_of_a_moving_card_is_the_models(fleet: Fleet, index: int) -> None:
     window = 12
-    selector = f'gpu_energy_joules_total{{node="moving",gpu="{index}"}}'
+    selector = f'gpu_energy_joules_total{{instance="{fleet.moving}",gpu="{index}"}}'
 
     def samples() -> list[tuple[float, float]]:
         (series,) = fleet.stack.export(selector).values()
@@ -90,7 +90,7 @@ def test_energy_of_a_moving_card_is_the_models(fleet: Fleet, index: int) -> None
 
 
 def test_busy_time_is_the_integral_of_the_load(fleet: Fleet) -> None:
-    selector = 'gpu_busy_seconds_total{node="moving",gpu="1"}'
+    selector = f'gpu_busy_seconds_total{{instance="{fleet.moving}",gpu="1"}}'
 
     def seconds_stored() -> float:
         (series,) = fleet.stack.export(selector).values()
