@@ -93,6 +93,7 @@ def test_a_file_that_is_away_for_a_moment_keeps_its_targets(house: House) -> Non
     house.keeper.start()
     (house.source / "a.yml").unlink()
     house.keeper.check()
+    assert house.addresses() == {"a.yml.json": ["n1:9400"]}
     house.write("a.yml", GOOD)
     house.settle()
     assert house.addresses() == {"a.yml.json": ["n1:9400"]}
