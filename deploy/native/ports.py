@@ -12,6 +12,7 @@ LISTEN = "0A"
 
 
 def is_taken(address: str, port: int) -> bool:
+    """Whether we could not listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,6 +38,7 @@ def listeners(port: int) -> set[str]:
 
 
 def owner(port: int) -> str:
+    """Who listens on the port, in words."""
     sockets = listeners(port)
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -49,6 +51,7 @@ def owner(port: int) -> str:
 
 
 def main() -> None:
+    """Print the taken ones of the addresses on the command line."""
     for argument in sys.argv[1:]:
         address, _, port = argument.rpartition(":")
         if is_taken(address, int(port)):
