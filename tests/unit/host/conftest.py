@@ -12,6 +12,9 @@ from gpuglass.host import Collector, Paths, collectors
 FIXTURES = Path(__file__).parents[2] / "fixtures/host"
 
 Facts = dict[tuple[str, ...], float]
+Read = Callable[[str], Facts]
+Build = Callable[[str], Collector]
+Gather = Callable[[Iterable[Sample]], Facts]
 
 
 def named(name: str, paths: Paths) -> Collector:
@@ -38,23 +41,23 @@ def machine(tmp_path: Path) -> Paths:
 
 
 @pytest.fixture
-def read(machine: Paths) -> Callable[[str], Facts]:
+def read(machine: Paths) -> Read:
     """Read one collector of the fixture machine, by name."""
     return lambda name: facts_of(named(name, machine).read())
 
 
 @pytest.fixture
-def collector(machine: Paths) -> Callable[[str], Collector]:
+def collector(machine: Paths) -> Build:
     """Build one collector of the fixture machine, by name."""
     return lambda name: named(name, machine)
 
 
 @pytest.fixture
-def facts() -> Callable[[Iterable[Sample]], Facts]:
+def facts() -> Gather:
     return facts_of
 
 
 @pytest.fixture
-def real() -> Callable[[str], Facts]:
+def real() -> Read:
     """Read one collector of the machine that runs the tests, by name."""
     return lambda name: facts_of(named(name, Paths()).read())

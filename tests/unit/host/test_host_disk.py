@@ -2,21 +2,24 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.unit.host.conftest import Facts, Read
+
+from gpuglass.host import Paths
 
 
-def devices(facts):
+def devices(facts: Facts) -> set[str]:
     return {device for _, device in facts}
 
 
-def line(device, reads=1):
+def line(device: str, reads: int = 1) -> str:
     return f" 8 0 {device} {reads} 0 16 2000 1 0 8 500 0 2500 2500\n"
 
 
-def test_whole_disks_that_did_something(read):
+def test_whole_disks_that_did_something(read: Read) -> None:
     assert devices(read("disk")) == {"sdb", "nvme0n1", "dm-0"}
 
 
-def test_values_are_bytes_counts_and_seconds(read):
+def test_values_are_bytes_counts_and_seconds(read: Read) -> None:
     facts = read("disk")
     assert {metric: value for (metric, device), value in facts.items() if device == "sdb"} == {
         "host_disk_read_bytes_total": 9012344 * 512,
@@ -40,7 +43,9 @@ def test_values_are_bytes_counts_and_seconds(read):
         ("cciss!c0d0", "cciss!c0d0p1"),
     ],
 )
-def test_a_partition_is_left_out_beside_its_disk(machine, read, disk, partition):
+def test_a_partition_is_left_out_beside_its_disk(
+    machine: Paths, read: Read, disk: str, partition: str
+) -> None:
     (machine.procfs / "diskstats").write_text(line(disk) + line(partition))
     assert devices(read("disk")) == {disk}
 
@@ -55,35 +60,37 @@ def test_a_partition_is_left_out_beside_its_disk(machine, read, disk, partition)
         ("sda", "sdap1"),
     ],
 )
-def test_devices_that_only_look_like_partitions_stay(machine, read, names):
+def test_devices_that_only_look_like_partitions_stay(
+    machine: Paths, read: Read, names: tuple[str, ...]
+) -> None:
     (machine.procfs / "diskstats").write_text("".join(map(line, names)))
     assert devices(read("disk")) == set(names)
 
 
-def test_a_broken_line_loses_only_itself(machine, read):
+def test_a_broken_line_loses_only_itself(machine: Paths, read: Read) -> None:
     content = " 8 0 sda 1 2\n 8 16 sdb a b c d e f g h i j k\n\n" + line("sdc")
     (machine.procfs / "diskstats").write_text(content)
     assert devices(read("disk")) == {"sdc"}
 
 
-def test_a_machine_without_disks_has_no_samples(machine, read):
+def test_a_machine_without_disks_has_no_samples(machine: Paths, read: Read) -> None:
     (machine.procfs / "diskstats").write_text("")
     assert read("disk") == {}
 
 
-def test_a_file_of_nonsense_is_a_value_error_that_names_it(machine, read):
+def test_a_file_of_nonsense_is_a_value_error_that_names_it(machine: Paths, read: Read) -> None:
     (machine.procfs / "diskstats").write_text("nonsense\n")
     with pytest.raises(ValueError, match="/diskstats: "):
         read("disk")
 
 
-def test_a_missing_file_is_an_os_error(machine, read):
+def test_a_missing_file_is_an_os_error(machine: Paths, read: Read) -> None:
     (machine.procfs / "diskstats").unlink()
     with pytest.raises(FileNotFoundError, match="diskstats"):
         read("disk")
 
 
-def test_the_real_machine_agrees_with_psutil(real):
+def test_the_real_machine_agrees_with_psutil(real: Read) -> None:
     if not Path("/proc/diskstats").exists():
         pytest.skip("this machine shows no disks")
     before = psutil.disk_io_counters(perdisk=True)

@@ -2,9 +2,12 @@ import os
 
 import psutil
 import pytest
+from tests.unit.host.conftest import Read
+
+from gpuglass.host import Paths
 
 
-def test_the_fixture_machine(read):
+def test_the_fixture_machine(read: Read) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     assert read("memory") == {
         ("host_memory_total_bytes",): 65780012 * 1024,
@@ -21,7 +24,7 @@ def test_the_fixture_machine(read):
     }
 
 
-def test_a_broken_line_loses_only_itself(machine, read):
+def test_a_broken_line_loses_only_itself(machine: Paths, read: Read) -> None:
     (machine.procfs / "meminfo").write_text(
         "MemTotal: 8 kB\nMemFree: lots kB\nCached:\nBuffers: -3 kB\n"
     )
@@ -32,7 +35,7 @@ def test_a_broken_line_loses_only_itself(machine, read):
     }
 
 
-def test_without_vmstat_memory_stays(machine, read):
+def test_without_vmstat_memory_stays(machine: Paths, read: Read) -> None:
     (machine.procfs / "vmstat").unlink()
     facts = read("memory")
     assert ("host_memory_total_bytes",) in facts
@@ -40,19 +43,21 @@ def test_without_vmstat_memory_stays(machine, read):
 
 
 @pytest.mark.parametrize("content", ["", "nothing of the kind\n"])
-def test_broken_meminfo_is_a_value_error_that_names_the_file(machine, read, content):
+def test_broken_meminfo_is_a_value_error_that_names_the_file(
+    machine: Paths, read: Read, content: str
+) -> None:
     (machine.procfs / "meminfo").write_text(content)
     with pytest.raises(ValueError, match="/meminfo: "):
         read("memory")
 
 
-def test_missing_meminfo_is_an_os_error(machine, read):
+def test_missing_meminfo_is_an_os_error(machine: Paths, read: Read) -> None:
     (machine.procfs / "meminfo").unlink()
     with pytest.raises(FileNotFoundError, match="meminfo"):
         read("memory")
 
 
-def test_the_real_machine_agrees_with_psutil(real):
+def test_the_real_machine_agrees_with_psutil(real: Read) -> None:
     facts = real("memory")
     assert facts[("host_memory_total_bytes",)] == psutil.virtual_memory().total
     assert facts[("host_swap_total_bytes",)] == psutil.swap_memory().total

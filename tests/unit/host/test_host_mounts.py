@@ -16,7 +16,13 @@ def escape(value: bytes) -> bytes:
     return b"".join(b"\\%03o" % octet if octet in SPECIAL else bytes([octet]) for octet in value)
 
 
-def line(mountpoint: bytes, device=b"/dev/sda1", fstype=b"ext4", number=b"8:1", options=b"rw"):
+def line(
+    mountpoint: bytes,
+    device: bytes = b"/dev/sda1",
+    fstype: bytes = b"ext4",
+    number: bytes = b"8:1",
+    options: bytes = b"rw",
+) -> bytes:
     return b"29 1 %s / %s rw shared:1 master:2 - %s %s %s\n" % (
         number,
         escape(mountpoint),
@@ -27,12 +33,12 @@ def line(mountpoint: bytes, device=b"/dev/sda1", fstype=b"ext4", number=b"8:1", 
 
 
 @given(octets)
-def test_escapes_are_undone(value):
+def test_escapes_are_undone(value: bytes) -> None:
     assert unescape(escape(value)) == value
 
 
 @given(st.lists(st.tuples(octets, octets), min_size=1, max_size=8))
-def test_any_name_survives(names):
+def test_any_name_survives(names: list[tuple[bytes, bytes]]) -> None:
     mounts = parse(b"".join(line(b"/" + path, device) for path, device in names))
     assert [mount.path for mount in mounts] == [b"/" + path for path, _ in names]
     for mount, (_, device) in zip(mounts, names, strict=True):
@@ -41,25 +47,25 @@ def test_any_name_survives(names):
 
 
 @given(st.binary(max_size=200))
-def test_nonsense_loses_no_mount(noise):
+def test_nonsense_loses_no_mount(noise: bytes) -> None:
     mounts = parse(PLAIN + noise.replace(b"\n", b" ") + b"\n" + line(b"/data"))
     assert {mount.mountpoint for mount in mounts} >= {"/", "/data"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"29 1 8:1 / / rw - ext4\n", b"- - - - - -\n"])
-def test_nothing_readable_is_a_value_error(content):
+def test_nothing_readable_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError, match="no mount"):
         parse(content)
 
 
 @pytest.mark.parametrize("optional", [b"", b"shared:1 ", b"shared:1 master:2 unbindable "])
-def test_optional_fields_may_be_any_number(optional):
+def test_optional_fields_may_be_any_number(optional: bytes) -> None:
     (mount,) = parse(b"29 1 8:1 / /a ro,noatime %s- xfs /dev/sdb rw,inode64\n" % optional)
     assert (mount.mountpoint, mount.fstype, mount.device) == ("/a", "xfs", "/dev/sdb")
     assert mount.options == {b"ro", b"noatime", b"rw", b"inode64"}
 
 
-def test_an_empty_device_is_a_name_like_others():
+def test_an_empty_device_is_a_name_like_others() -> None:
     (mount,) = parse(b"29 1 0:9 / /a rw - tmpfs  rw\n")
     assert (mount.fstype, mount.device) == ("tmpfs", "")
 
@@ -68,18 +74,18 @@ def mountpoints(*lines: bytes) -> list[str]:
     return [mount.mountpoint for mount in worthwhile(parse(b"".join(lines)))]
 
 
-def test_one_file_system_has_one_mountpoint_the_shortest():
+def test_one_file_system_has_one_mountpoint_the_shortest() -> None:
     lines = line(b"/a/long/name"), line(b"/data"), line(b"/home")
     assert mountpoints(*lines) == ["/data"]
     assert mountpoints(*reversed(lines)) == ["/data"]
 
 
-def test_the_last_mount_on_a_place_hides_the_others():
+def test_the_last_mount_on_a_place_hides_the_others() -> None:
     assert mountpoints(line(b"/a", number=b"8:1"), line(b"/a", fstype=b"proc", number=b"0:4")) == []
 
 
 @given(st.permutations([line(b"/b", number=b"8:1"), line(b"/aa", number=b"8:2"), PLAIN]))
-def test_the_order_is_that_of_the_names(lines):
+def test_the_order_is_that_of_the_names(lines: list[bytes]) -> None:
     assert mountpoints(*lines) == ["/", "/aa", "/b"]
 
 
@@ -87,7 +93,7 @@ def test_the_order_is_that_of_the_names(lines):
     "fstype",
     [b"proc", b"sysfs", b"devtmpfs", b"cgroup2", b"autofs", b"squashfs", b"nsfs", b"fuse.lxcfs"],
 )
-def test_file_systems_without_space_are_ignored(fstype):
+def test_file_systems_without_space_are_ignored(fstype: bytes) -> None:
     assert mountpoints(line(b"/a", fstype=fstype)) == []
 
 
@@ -104,14 +110,14 @@ def test_file_systems_without_space_are_ignored(fstype):
         b"/home/ada/.local/share/docker/overlay2/1/merged",
     ],
 )
-def test_mounts_of_one_container_unit_or_login_are_ignored(place):
+def test_mounts_of_one_container_unit_or_login_are_ignored(place: bytes) -> None:
     assert mountpoints(line(place, fstype=b"overlay")) == []
 
 
 @pytest.mark.parametrize(
     "place", [b"/", b"/var/lib/docker", b"/dev/shm", b"/tmp", b"/run", b"/procession", b"/home/ada"]
 )
-def test_other_places_are_not(place):
+def test_other_places_are_not(place: bytes) -> None:
     assert mountpoints(line(place, fstype=b"tmpfs")) == [place.decode()]
 
 
@@ -123,6 +129,6 @@ def test_other_places_are_not(place):
         (b"rw,user_id=0,group_id=0", True),
     ],
 )
-def test_a_users_private_mount_is_ignored(options, published):
+def test_a_users_private_mount_is_ignored(options: bytes, published: bool) -> None:
     found = mountpoints(line(b"/a", fstype=b"fuse.sshfs", options=options))
     assert found == (["/a"] if published else [])
