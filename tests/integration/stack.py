@@ -40,9 +40,9 @@ def wait_for(what: str, answer: Callable[[], T], seconds: float = PATIENCE) -> T
     last: Any = None
     while time.monotonic() < deadline:
         try:
-            last = answer()
-            if last:
-                return last
+            last = found = answer()
+            if found:
+                return found
         except OSError as error:
             last = error
         time.sleep(0.1)
