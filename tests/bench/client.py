@@ -9,6 +9,7 @@ import gzip
 import json
 import random
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -27,12 +28,22 @@ class Answer(NamedTuple):
     milliseconds: float
 
 
-class Scrapes(NamedTuple):
-    """A series of scrapes: milliseconds of each, and the share that met a page not seen before."""
+class Scrape(NamedTuple):
+    """What is kept of a scrape: its time, and whether it met a page not seen before."""
 
-    plain: list[float]
-    gzip: list[float]
-    fresh: float
+    milliseconds: float
+    fresh: bool
+
+
+class Scrapes(NamedTuple):
+    """The scrapes of a turn."""
+
+    plain: list[Scrape]
+    gzip: list[Scrape]
+
+    def fresh(self) -> float:
+        """The share that met a page not seen before."""
+        return statistics.mean(scrape.fresh for scrape in self.plain + self.gzip)
 
 
 def scrape(port: int, compressed: bool) -> Answer:
@@ -77,13 +88,13 @@ def run(port: int, count: int, seed: int) -> Scrapes:
         check=True,
         stdout=subprocess.PIPE,
     )
-    return Scrapes(*json.loads(done.stdout))
+    plain, compressed = json.loads(done.stdout)
+    return Scrapes([Scrape(*one) for one in plain], [Scrape(*one) for one in compressed])
 
 
 def _scrapes(port: int, count: int, seed: int) -> Scrapes:
     choose = random.Random(seed)
-    times: dict[bool, list[float]] = {False: [], True: []}
-    fresh = 0
+    kept: dict[bool, list[Scrape]] = {False: [], True: []}
     last = b""
     gc.disable()
     for number in range(-2 * _WARM_UP, 2 * count):
@@ -92,10 +103,9 @@ def _scrapes(port: int, count: int, seed: int) -> Scrapes:
         answer = scrape(port, compressed)
         page = gzip.decompress(answer.body) if compressed else answer.body
         if number >= 0:
-            times[compressed].append(answer.milliseconds)
-            fresh += page != last
+            kept[compressed].append(Scrape(answer.milliseconds, page != last))
         last = page
-    return Scrapes(times[False], times[True], fresh / (2 * count))
+    return Scrapes(kept[False], kept[True])
 
 
 if __name__ == "__main__":

@@ -105,22 +105,27 @@ def _smaps(pid: int, name: str, threads: int) -> Memory:
     return Memory(name, sizes["Pss"], sizes["Pss_Anon"], sizes["Rss"], threads)
 
 
+# Each import in the order in which it is measured; the last one needs all others that count.
 _STEPS = {
-    "parent": (
-        ("asyncio", "asyncio, subprocess"),
-        ("click", "click"),
-        ("PyYAML", "yaml"),
-        ("psutil", "psutil"),
-        ("prometheus_client", "prometheus_client.exposition, prometheus_client.utils"),
-        ("aiohttp", "aiohttp.web"),
-        ("gpuglass", "gpuglass.cli.serve, gpuglass.pipeline.exporter, gpuglass.web.server"),
-        ("gpuglass.web.app", "gpuglass.web.app"),
-    ),
-    "child": (
-        ("ctypes, json, threading", "ctypes, json, threading, dataclasses, typing"),
-        ("pynvml", "pynvml"),
-        ("gpuglass.probe", "gpuglass.probe.worker"),
-    ),
+    "parent": {
+        "asyncio": ("asyncio",),
+        "click": ("click",),
+        "PyYAML": ("yaml",),
+        "psutil": ("psutil",),
+        "prometheus_client": ("prometheus_client",),
+        "aiohttp": ("aiohttp.web",),
+        "gpuglass": (
+            "gpuglass.cli.serve",
+            "gpuglass.pipeline.exporter",
+            "gpuglass.web.app",
+            "gpuglass.web.server",
+        ),
+    },
+    "child": {
+        "ctypes, json, threading": ("ctypes", "json", "threading"),
+        "pynvml": ("pynvml",),
+        "gpuglass.probe": ("gpuglass.probe.worker",),
+    },
 }
 _IMPORTER = """
     import json, sys
@@ -134,7 +139,7 @@ _IMPORTER = """
     size()
     sizes = [("bare Python", size())]
     for name, modules in json.loads(sys.argv[1]):
-        for module in modules.split(", "):
+        for module in modules:
             import_module(module)
         sizes.append((name, size()))
     print(json.dumps([(n, s["Pss"], s["Pss_Anon"], s["Rss"]) for n, s in sizes]))
@@ -146,11 +151,19 @@ def import_steps() -> dict[str, list[Memory]]:
     return {role: _steps(steps) for role, steps in _STEPS.items()}
 
 
-def _steps(steps: tuple[tuple[str, str], ...]) -> list[Memory]:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_IMPORTER), json.dumps(steps)],
+def _steps(steps: dict[str, tuple[str, ...]]) -> list[Memory]:
+    *_, last = steps.values()
+    loaded = _python(f"import sys, {', '.join(last)}; print(*sys.modules)").split()
+    needed = [(name, modules) for name, modules in steps.items() if set(modules) <= set(loaded)]
+    sizes = json.loads(_python(textwrap.dedent(_IMPORTER), json.dumps(needed)))
+    return [Memory(*size) for size in sizes]
+
+
+def _python(code: str, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
-    )
-    return [Memory(*step) for step in json.loads(done.stdout)]
+        text=True,
+    ).stdout
