@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +15,14 @@ from gpuglass.pipeline.exporter import Exporter, Settings
 from gpuglass.pipeline.itself import Itself
 
 SETTINGS = Settings("n", gpus=False, fast=60.0, slow=60.0, deadline=15.0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def look() -> None:
+        while not condition():
+            await asyncio.sleep(0.001)
+
+    await asyncio.wait_for(look(), 20)
 
 
 class Broken:
@@ -39,8 +48,7 @@ async def test_a_task_that_fails_is_logged_and_starts_again(
 
     monkeypatch.setattr(exporter._self, "read_processes", fail)
     exporter.start()
-    while runs < 3:
-        await asyncio.sleep(0.01)
+    await until(lambda: runs >= 3)
     await exporter.stop()
     assert "a fault" in caplog.text
 
@@ -48,8 +56,7 @@ async def test_a_task_that_fails_is_logged_and_starts_again(
 async def test_a_collector_that_fails_says_why() -> None:
     exporter = Exporter(SETTINGS, [Broken()])
     exporter.start()
-    while not exporter.complete():
-        await asyncio.sleep(0.01)
+    await until(exporter.complete)
     page = exporter.page().decode()
     await exporter.stop()
     assert 'gpuglass_collector_success{collector="broken",node="n"} 0.0' in page
