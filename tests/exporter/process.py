@@ -49,6 +49,13 @@ class Page:
         return value
 
 
+def play(scenario: Path, text: str) -> None:
+    """Give a driver that runs another scenario, all of it at once."""
+    new = scenario.with_suffix(".new")
+    new.write_text(text)
+    new.replace(scenario)
+
+
 def environment(driver: Path | None, scenario: Path, **more: str) -> dict[str, str]:
     """The environment of a process whose driver is in a folder; none of our own settings."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}

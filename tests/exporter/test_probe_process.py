@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.exporter.conftest import Start
-from tests.exporter.process import PATIENCE, Page, Serve
+from tests.exporter.process import PATIENCE, Page, Serve, play
 from tests.simulator.model import PRESETS, Constant, Gpu, energy_joules
 
 ALONE = tuple(
@@ -60,7 +60,7 @@ class Counters:
 def test_a_probe_that_is_killed_is_replaced_and_nothing_is_counted_twice_or_lost(
     start: Start, scenario: Path
 ) -> None:
-    scenario.write_text(f"freeze 1000\n{LOADED}")
+    play(scenario, f"freeze 1000\n{LOADED}")
     serve = start(*OFTEN)
     serve.wait_ready()
     counters = Counters()
@@ -73,7 +73,7 @@ def test_a_probe_that_is_killed_is_replaced_and_nothing_is_counted_twice_or_lost
         serve.wait(lambda: counters.take(serve.page()).values("gpu_up") == [0, 0])
         assert shown(serve.page(), "0") == DOWN
         assert "gpu_devices" not in serve.page().text
-        scenario.write_text(f"freeze {moment}\n{LOADED}")
+        play(scenario, f"freeze {moment}\n{LOADED}")
         serve.wait(lambda: counters.take(serve.page()).values("gpu_up") == [1, 1])
         assert restarts(serve, "crashed") == crashed + 1
         energy = energy_joules(GPU, moment)
@@ -86,12 +86,12 @@ def test_a_probe_that_is_killed_is_replaced_and_nothing_is_counted_twice_or_lost
 
 
 def test_a_drivers_counter_that_starts_anew_goes_on(start: Start, scenario: Path) -> None:
-    scenario.write_text(f"freeze 1000\n{LOADED}")
+    play(scenario, f"freeze 1000\n{LOADED}")
     serve = start(*OFTEN, *ALONE)
     serve.wait_ready()
     before = serve.page().value("gpu_energy_joules_total", gpu="0")
     reset = "at 1001s reset-counters gpu=0\n"
-    scenario.write_text(f"freeze 1011\n{LOADED}{reset}")
+    play(scenario, f"freeze 1011\n{LOADED}{reset}")
     expected = before + energy_joules(GPU, 10)
     serve.wait(
         lambda: (
@@ -124,11 +124,11 @@ def test_a_probe_whose_parent_is_killed_ends(start: Start) -> None:
 
 
 def test_a_gpu_that_is_lost_takes_nothing_with_it(start: Start, scenario: Path) -> None:
-    scenario.write_text(f"freeze 1000\n{LOADED}")
+    play(scenario, f"freeze 1000\n{LOADED}")
     serve = start(*OFTEN, *ALONE)
     serve.wait_ready()
     both = serve.page()
-    scenario.write_text(f"freeze 1001\n{LOADED}at 0s lost gpu=1\n")
+    play(scenario, f"freeze 1001\n{LOADED}at 0s lost gpu=1\n")
     serve.wait(lambda: up(serve) == [1, 0])
     page = serve.page()
     assert shown(page, "1") == DOWN
@@ -144,7 +144,7 @@ def test_a_call_that_hangs_on_one_gpu(start: Start, scenario: Path) -> None:
     serve = start(*OFTEN, *ALONE)
     serve.wait_ready()
     fault = "at 0s for 9s hang gpu=1 call=nvmlDeviceGetClockInfo\n"
-    scenario.write_text(f"start {time.time():.3f}\n{LOADED}{fault}")
+    play(scenario, f"start {time.time():.3f}\n{LOADED}{fault}")
     serve.wait(lambda: up(serve) == [1, 0])
     page = serve.page()
     assert shown(page, "1") == DOWN
@@ -160,12 +160,12 @@ def test_calls_that_hang_on_every_gpu(start: Start, scenario: Path) -> None:
     serve = start(*IMPATIENT)
     serve.wait_ready()
     first = serve.probe().pid
-    scenario.write_text(f"{LOADED}at 0s hang call=*\n")
+    play(scenario, f"{LOADED}at 0s hang call=*\n")
     serve.wait(lambda: restarts(serve, "silent") == 1)
     assert shown(serve.page(), "0") == shown(serve.page(), "1") == DOWN
     assert up(serve) == [0, 0]
     assert not psutil.pid_exists(first)
-    scenario.write_text(LOADED)
+    play(scenario, LOADED)
     # The second probe has met the hang too, in a call that returns only when its process ends.
     serve.wait(lambda: len(serve.children()) == 1)
     serve.probe().kill()
@@ -176,10 +176,10 @@ def test_calls_that_hang_on_every_gpu(start: Start, scenario: Path) -> None:
 def test_a_driver_that_crashes(start: Start, scenario: Path) -> None:
     serve = start(*IMPATIENT)
     serve.wait_ready()
-    scenario.write_text(f"{LOADED}at 0s segfault gpu=1 call=nvmlDeviceGetUtilizationRates\n")
+    play(scenario, f"{LOADED}at 0s segfault gpu=1 call=nvmlDeviceGetUtilizationRates\n")
     serve.wait(lambda: restarts(serve, "crashed") >= 2)
     assert 1 not in serve.page().values("gpu_up", gpu="1")
-    scenario.write_text(LOADED)
+    play(scenario, LOADED)
     serve.wait(lambda: up(serve) == [1, 1])
     assert restarts(serve, "silent") == restarts(serve, "exited") == 0
 
@@ -226,9 +226,10 @@ def test_a_probe_that_is_frozen_is_left_behind_but_not_killed(
 
 
 def test_counters_never_fall_from_page_to_page(start: Start, scenario: Path) -> None:
-    scenario.write_text(
+    play(
+        scenario,
         "gpus 2\ngpu 1 preset=a100\nload gpu=* wave min=0.1 max=0.9 period=2s\n"
-        f"start {time.time():.3f}\nat 2s every 1s reset-counters gpu=0\npcie-counter-bits 33\n"
+        f"start {time.time():.3f}\nat 2s every 1s reset-counters gpu=0\npcie-counter-bits 33\n",
     )
     serve = start("--probe.interval", "50ms", "--probe.slow-interval", "50ms")
     serve.wait_ready()
@@ -262,7 +263,7 @@ def test_what_a_library_prints_is_not_taken_for_a_frame(start: Start, tmp_path: 
     """The stand-in prints nothing there; a module that Python loads by itself does."""
     (tmp_path / "sitecustomize.py").write_text(NOISY)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    (tmp_path / "scenario.conf").write_text(LOADED)
+    play(tmp_path / "scenario.conf", LOADED)
     serve = start(*OFTEN, *ALONE, PYTHONPATH=path, NOISE=str(tmp_path / "noise"))
     serve.wait_ready()
     (tmp_path / "noise").touch()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.exporter.conftest import Start
-from tests.exporter.process import Page, Serve, run
+from tests.exporter.process import Page, Serve, play, run
 
 # The host's facts cost time and are tested elsewhere.
 QUIET = ("--no-collector.filesystem", "--no-collector.disk", "--no-collector.network")
@@ -43,8 +43,9 @@ def test_without_a_library_the_host_is_shown(start: Start) -> None:
 
 
 def test_a_driver_that_arrives(start: Start, scenario: Path) -> None:
-    scenario.write_text(
-        f"start {time.time():.3f}\ngpus 2 preset=h200\nat 0s for 3s init driver_not_loaded\n"
+    play(
+        scenario,
+        f"start {time.time():.3f}\ngpus 2 preset=h200\nat 0s for 3s init driver_not_loaded\n",
     )
     serve = start(*QUIET)
     serve.wait(lambda: reports(serve, "driver_not_loaded"))
@@ -62,7 +63,7 @@ def test_a_driver_that_arrives(start: Start, scenario: Path) -> None:
 
 def test_a_library_that_does_not_fit_the_driver(start: Start, scenario: Path) -> None:
     fault = "at 0s for 4s init lib_rm_version_mismatch\n"
-    scenario.write_text(f"start {time.time():.3f}\ngpus 1\n{fault}")
+    play(scenario, f"start {time.time():.3f}\ngpus 1\n{fault}")
     serve = start(*QUIET)
     serve.wait(lambda: reports(serve, "lib_rm_version_mismatch"))
     # Only a new process can load the library anew.
@@ -72,7 +73,7 @@ def test_a_library_that_does_not_fit_the_driver(start: Start, scenario: Path) ->
 
 
 def test_a_driver_without_gpus(start: Start, scenario: Path) -> None:
-    scenario.write_text("driver 570.1 cuda=12.8\ngpus 0\n")
+    play(scenario, "driver 570.1 cuda=12.8\ngpus 0\n")
     serve = start(*QUIET)
     serve.wait_ready()
     page = serve.page()
@@ -83,17 +84,17 @@ def test_a_driver_without_gpus(start: Start, scenario: Path) -> None:
 
 
 def test_gpus_that_come_and_go(start: Start, scenario: Path) -> None:
-    scenario.write_text("gpus 2\nat 0s gpu-count 1\n")
+    play(scenario, "gpus 2\nat 0s gpu-count 1\n")
     serve = start(*QUIET)
     serve.wait_ready()
     assert serve.page().values("gpu_up") == [1]
-    scenario.write_text("gpus 2\n")
+    play(scenario, "gpus 2\n")
     serve.wait(lambda: serve.page().values("gpu_up") == [1, 1])
     assert serve.page().value("gpuglass_probe_restarts_total", cause="renewed") == 1
 
 
 def test_a_gpu_that_was_lost_before_the_start(start: Start, scenario: Path) -> None:
-    scenario.write_text("gpus 2\nat 0s lost gpu=0\n")
+    play(scenario, "gpus 2\nat 0s lost gpu=0\n")
     serve = start(*QUIET)
     serve.wait(lambda: serve.page().values("gpu_up", gpu="1") == [1])
     serve.wait(lambda: nvml_failure(serve.page()) == ["gpu_is_lost"])
@@ -114,7 +115,7 @@ def test_without_the_nvml_collector_there_is_no_probe(start: Start) -> None:
 
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_once(simulator: Path, scenario: Path, gpus: int) -> None:
-    scenario.write_text(f"gpus {gpus}\n")
+    play(scenario, f"gpus {gpus}\n")
     result = run("serve", "--once", driver=simulator, scenario=scenario)
     assert (result.returncode, result.stderr.count("error")) == (0, 0)
     page = Page(result.stdout)
@@ -134,7 +135,7 @@ def test_once_without_a_driver(scenario: Path) -> None:
 
 
 def test_once_with_a_gpu_that_is_lost_shows_the_others(simulator: Path, scenario: Path) -> None:
-    scenario.write_text("gpus 3\nat 0s lost gpu=1\n")
+    play(scenario, "gpus 3\nat 0s lost gpu=1\n")
     result = run("serve", "--once", driver=simulator, scenario=scenario)
     page = Page(result.stdout)
     assert page.values("gpu_up") == [1, 1]

@@ -23,7 +23,9 @@ from gpuglass.probe.plan import Plan
 scenario = Path(os.environ["GPUGLASS_SIM_SCENARIO"])
 
 def play(text):
-    scenario.write_text(text)
+    new = scenario.with_suffix(".new")
+    new.write_text(text)
+    new.replace(scenario)
     time.sleep(0.15)  # the library looks at its file ten times a second
 
 def show(plan, *groups):
