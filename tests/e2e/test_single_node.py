@@ -22,7 +22,7 @@ def test_all_our_components_are_scraped(running: Clone) -> None:
 
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
     output = running.first_output
-    assert "[1/6] Python environment" in output
+    assert "[1/6] Stand-in driver" in output
     assert "[6/6] Data" in output
     assert output.count("H200") >= 1
     assert f"http://127.0.0.1:{running.ports['victoria-metrics']}" in output

@@ -134,7 +134,8 @@ class Serve:
             time.sleep(0.05)
 
     def wait_ready(self) -> None:
-        self.wait(lambda: self.get("/-/ready").status == 200)
+        """Wait until everything is on the page, the GPUs too."""
+        self.wait(lambda: self.get("/-/ready")[::2] == (200, b"ready\n"))
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()

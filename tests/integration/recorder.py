@@ -2,15 +2,16 @@
 
 import http.server
 import threading
+import time
 import urllib.request
 
 
 class Recorder:
-    """Serves an exporter's page at an address of its own and remembers each that was taken."""
+    """Serves an exporter's page at an address of its own, and remembers what was taken when."""
 
     def __init__(self, target: str, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
-        self.pages: list[str] = []
+        self.taken: list[tuple[float, str]] = []
         recorder = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -22,7 +23,7 @@ class Recorder:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-                recorder.pages.append(body.decode())
+                recorder.taken.append((time.time(), body.decode()))
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -30,6 +31,11 @@ class Recorder:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
+
+    @property
+    def pages(self) -> list[str]:
+        """The pages, oldest first."""
+        return [page for _, page in self.taken]
 
     def close(self) -> None:
         self._server.shutdown()

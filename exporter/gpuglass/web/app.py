@@ -17,7 +17,7 @@ class Source(Protocol):
         ...
 
     def complete(self) -> bool:
-        """Whether everything has been read at least once."""
+        """Whether everything has been read at least once, or it is known why it cannot be."""
         ...
 
     def trouble(self) -> str:
@@ -62,14 +62,14 @@ class _Routes:
         return web.Response(text="healthy\n")
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Whether the page holds all that it should."""
+        """Whether the page is whole: all has been read, or it is known why it cannot be.
+
+        A lost GPU or a missing driver is news to be scraped, not a reason to be passed over.
+        """
+        if not self._source.complete():
+            return web.Response(status=503, text="starting\n", headers={"Retry-After": "1"})
         trouble = self._source.trouble()
-        if trouble or not self._source.complete():
-            reason = trouble or "starting"
-            return web.Response(
-                status=503, text=f"not ready: {reason}\n", headers={"Retry-After": "1"}
-            )
-        return web.Response(text="ready\n")
+        return web.Response(text=f"ready, but for GPUs: {trouble}\n" if trouble else "ready\n")
 
     async def landing(self, request: web.Request) -> web.Response:
         path = html.escape(self._telemetry_path)
@@ -100,7 +100,7 @@ _LANDING = """<!doctype html>
 <dl>
   <dt><a href="{path}">{path}</a></dt><dd>metrics of this machine and its GPUs</dd>
   <dt><a href="/-/healthy">/-/healthy</a></dt><dd>the exporter answers</dd>
-  <dt><a href="/-/ready">/-/ready</a></dt><dd>everything has been read</dd>
+  <dt><a href="/-/ready">/-/ready</a></dt><dd>the page is whole</dd>
 </dl>
 <p class="quiet">Version {version}</p>
 </html>

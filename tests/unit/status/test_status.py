@@ -16,7 +16,6 @@ from gpuglass.catalogue import device, exporter, host
 from gpuglass.cli import nodes, status
 
 GIB = 1 << 30
-NOW = time.time()
 Series = tuple[str, dict[str, str], float]
 
 
@@ -91,7 +90,9 @@ class Server:
             series = [({"instance": i}, value) for i, value in self.seen.items()]
         else:
             series = [({"instance": i}, value) for i, value in self.cpu.items()]
-        result = [{"metric": labels, "value": [NOW, str(value)]} for labels, value in series]
+        result = [
+            {"metric": labels, "value": [time.time(), str(value)]} for labels, value in series
+        ]
         return json.dumps({"status": "success", "data": {"result": result}}).encode()
 
     def close(self) -> None:
@@ -129,7 +130,8 @@ def test_the_table(server: Server) -> None:
         *gpu("beta", "beta:9400", 2),
     ]
     server.cpu = {"beta:9400": "0.125"}
-    server.seen = {"beta:9400": NOW, "10.0.0.2:9400": NOW - 300}
+    now = time.time()
+    server.seen = {"beta:9400": now, "10.0.0.2:9400": now - 300}
     assert table(run(server.url)) == [
         "NODE      STATE                 CPU   MEMORY",
         "10.0.0.2  down, seen 5 min ago  -     -",
