@@ -276,6 +276,7 @@ show_addresses() {
         say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
         [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
         say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
+        [ ! -e "$prefix/bin/gpuglass" ] || say "Command:   $prefix/bin/gpuglass --help"
         ;;
     esac
 }
@@ -315,6 +316,7 @@ install_native() {
     step "Programs"
     install_programs
     step "Configuration"
+    ln -sfn -- "$venv/bin/gpuglass" "$prefix/bin/gpuglass"
     write_own_target
     bring_up
     step "Data"

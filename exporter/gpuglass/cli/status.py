@@ -11,6 +11,8 @@ from gpuglass.cli.nodes import Gpu, Node, QueryError, fetch
 from gpuglass.cli.settings import SettingsCommand, duration
 
 _PAUSE = 0.5
+# How much longer to wait for what is a rate, and needs two scrapes.
+_RATE = 15.0
 _GIB = 1 << 30
 
 
@@ -49,7 +51,10 @@ def _nodes_within(url: str, wait: float) -> list[Node]:
         late = time.monotonic() >= end
         try:
             nodes = fetch(url)
-            if late or any(node.complete for node in nodes):
+            complete = [node for node in nodes if node.complete]
+            if complete:
+                end = min(end, time.monotonic() + _RATE)
+            if late or (complete and all(node.cpu_ratio is not None for node in complete)):
                 return _some_up(nodes)
         except QueryError as error:
             if late:

@@ -291,11 +291,21 @@ def test_wait_ends_when_a_node_is_complete(server: Server, monkeypatch: pytest.M
             server.facts = node("n", "n:1")
         if server.requests > 12:
             server.facts = [*node("n", "n:1"), *gpu("n", "n:1", 0)]
+        if server.requests > 18:
+            server.cpu = {"n:1": "0.125"}
 
     server.before_answer = progress
     lines = table(run(server.url, "--wait", "30s"))
+    assert "12 %" in lines[1]
     assert lines[-1].startswith("n     0    NVIDIA H200")
     assert len(lines) == 5
+
+
+def test_wait_for_a_rate_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "_PAUSE", 0.01)
+    monkeypatch.setattr(status, "_RATE", 0.1)
+    server.facts = [*node("n", "n:1"), *gpu("n", "n:1", 0)]
+    assert table(run(server.url, "--wait", "1h"))[-1].startswith("n     0    NVIDIA H200")
 
 
 def test_wait_over_shows_what_there_is(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
