@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tests.bench.client import Scrape, Scrapes
 from tests.bench.measure import Memory
 from tests.bench.page import Page
-from tests.bench.rounds import CONSTANT, GPUGLASS, NVITOP, SLOWLY, Bench, Results
+from tests.bench.rounds import CONSTANT, GPUGLASS, NVITOP, Bench, Results
 from tests.bench.servers import NVITOP_EXPORTER
 
 _PACKAGES = ("gpuglass", "aiohttp", "prometheus-client", "psutil", "nvidia-ml-py", "click")
@@ -61,7 +61,6 @@ def render(bench: Bench, command: str) -> str:
     parts = [_HEAD.format(command=command, machine=_machine(), **_method(bench))]
     for latency, results in bench.results.items():
         parts.append(f"## Driver with {latency} latency\n\n{_goals(results)}")
-        parts.append(f"The scrapes of gpuglass at its default interval of 1 s:\n\n{_slow(results)}")
         parts.append(f"What is on the pages:\n\n{_pages(results.pages)}")
     parts.append(_memory(bench))
     parts.append(_noise(bench))
@@ -91,9 +90,9 @@ in each of {rounds} rounds, on the same Python. The constant server is aiohttp w
 gpuglass's own page: the floor for whatever answers with them.
 
 - *Scrapes*: {scrapes} plain and {scrapes} gzip ones a round, by turns, from another process; a new
-  TCP connection each; from before connect to the last byte; random pauses of 50 to 150 ms. For
-  these gpuglass reads the GPUs and the host every 50 ms, so that each scrape meets a frame that
-  none has met before and pays for its rendering. nvitop-exporter reads every second, its default.
+  TCP connection each; from before connect to the last byte; random pauses of 50 to 150 ms. All
+  read the GPUs every second, their default. *Where fresh*: only the scrapes that were answered
+  with another page than the one before, and so were the first to meet a frame of readings.
 - *CPU*: user and system seconds of the process and its children in windows of {window} s, at 1 s
   sampling, with 4 gzip scrapes.
 - *Memory*: at the end of each window. PSS divides a page that several processes share among them
@@ -110,15 +109,14 @@ def _goals(results: Results) -> str:
         ("---", "---:", "---:", "---:", "---:", "---:", ":---:"),
     ]
     for encoding in _ENCODINGS:
-        for statistic in _STATISTICS:
-            rows += _scrape_rows(results, encoding, statistic)
-    fresh = min(turn[GPUGLASS].fresh() for turn in results.scrapes)
-    rows.append(
-        ("scrapes that met a fresh page", f"{fresh:.1%}", "", "", "", ">= 99%", _yes(fresh >= 0.99))
-    )
+        rows += _scrape_rows(results, encoding, "median", fresh_only=True)
+        rows += _scrape_rows(results, encoding, "p99")
+        rows.append(_everyday_row(results, encoding))
+    fresh = _Spread.of(turn[GPUGLASS].fresh() for turn in results.scrapes)
+    rows.append(("scrapes that met a fresh page", fresh.show("{:.0%}"), "", "", "", "", ""))
     rows.append(_cpu_row(results))
     rows += _memory_rows(results)
-    ours, theirs = _Spread.of(results.starts[SLOWLY]), _Spread.of(results.starts[NVITOP])
+    ours, theirs = _Spread.of(results.starts[GPUGLASS]), _Spread.of(results.starts[NVITOP])
     rows.append(
         ("start, s", ours.show(), "", theirs.show(), "", "<= 0.8 s", _yes(ours.median <= 0.8))
     )
@@ -135,11 +133,12 @@ def _times(
     ]
 
 
-def _scrape_rows(results: Results, encoding: str, statistic: str) -> _Rows:
-    figure = f"/metrics {encoding}, {statistic}, ms"
-    ours, floor, theirs = (
-        _times(results, server, encoding, statistic) for server in (GPUGLASS, CONSTANT, NVITOP)
-    )
+def _scrape_rows(
+    results: Results, encoding: str, statistic: str, fresh_only: bool = False
+) -> _Rows:
+    figure = f"/metrics {encoding}, {statistic}{' where fresh' if fresh_only else ''}, ms"
+    ours = _times(results, GPUGLASS, encoding, statistic, fresh_only)
+    floor, theirs = (_times(results, server, encoding, statistic) for server in (CONSTANT, NVITOP))
     least = {"median": 12, "p99": 6}[statistic]
     above = _Spread.of(a / b for a, b in zip(ours, floor, strict=True))
     below = _Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
@@ -156,8 +155,16 @@ def _scrape_rows(results: Results, encoding: str, statistic: str) -> _Rows:
     ]
 
 
+def _everyday_row(results: Results, encoding: str) -> tuple[str, ...]:
+    spreads = (
+        _Spread.of(_times(results, server, encoding, "median")).show()
+        for server in (GPUGLASS, CONSTANT, NVITOP)
+    )
+    return (f"/metrics {encoding}, median of all, ms", *spreads, "", "", "")
+
+
 def _cpu_row(results: Results) -> tuple[str, ...]:
-    ours = [turn[SLOWLY].cpu for turn in results.windows]
+    ours = [turn[GPUGLASS].cpu for turn in results.windows]
     theirs = [turn[NVITOP].cpu for turn in results.windows]
     below = _Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
     return (
@@ -172,7 +179,7 @@ def _memory_rows(results: Results) -> _Rows:
             sum(getattr(memory, kind) for memory in turn[server].memory) for turn in results.windows
         )
 
-    pss, rss = total(SLOWLY, "pss"), total(SLOWLY, "rss")
+    pss, rss = total(GPUGLASS, "pss"), total(GPUGLASS, "rss")
     form = "{:.1f}"
     return [
         (
@@ -183,36 +190,8 @@ def _memory_rows(results: Results) -> _Rows:
     ]
 
 
-def _slow(results: Results) -> str:
-    rows: _Rows = [
-        ("figure", GPUGLASS, "to constant server", "to nvitop-exporter"),
-        ("---", "---:", "---:", "---:"),
-    ]
-    for encoding in _ENCODINGS:
-        for statistic in _STATISTICS:
-            rows.append(_slow_row(results, encoding, statistic))
-        rows.append(_slow_row(results, encoding, "median", fresh_only=True))
-    fresh = _Spread.of(turn[SLOWLY].fresh() for turn in results.scrapes)
-    rows.append(("scrapes that met a fresh page", fresh.show("{:.0%}"), "", ""))
-    return _table(rows)
-
-
-def _slow_row(
-    results: Results, encoding: str, statistic: str, fresh_only: bool = False
-) -> tuple[str, ...]:
-    ours = _times(results, SLOWLY, encoding, statistic, fresh_only)
-    floor = _times(results, CONSTANT, encoding, statistic)
-    theirs = _times(results, NVITOP, encoding, statistic)
-    return (
-        f"/metrics {encoding}, {statistic}{' where fresh' if fresh_only else ''}, ms",
-        _Spread.of(ours).show(),
-        _Spread.of(a / b for a, b in zip(ours, floor, strict=True)).show(),
-        _Spread.of(b / a for a, b in zip(ours, theirs, strict=True)).show("1/{:.1f}"),
-    )
-
-
 def _pages(pages: dict[str, Page]) -> str:
-    ours, theirs = pages[SLOWLY], pages[NVITOP]
+    ours, theirs = pages[GPUGLASS], pages[NVITOP]
     rows: _Rows = [("", GPUGLASS, NVITOP), ("---", "---:", "---:")]
     for name, label in {
         "plain": "bytes, plain",
@@ -229,7 +208,7 @@ def _pages(pages: dict[str, Page]) -> str:
 
 def _memory(bench: Bench) -> str:
     first = next(iter(bench.results.values()))
-    measured = first.windows[-1][SLOWLY].memory
+    measured = first.windows[-1][GPUGLASS].memory
     rows: _Rows = [
         ("", "PSS, MiB", "of it in no file", "RSS, MiB"),
         ("---", "---:", "---:", "---:"),

@@ -16,11 +16,7 @@ from tests.bench.page import Page
 from tests.bench.servers import Server, running
 
 GPUGLASS, CONSTANT, NVITOP = "gpuglass", "constant server", "nvitop-exporter"
-SLOWLY = "gpuglass, 1 s"
-"""The exporter at its default interval. As ``GPUGLASS`` it reads so often that every scrape
-meets a fresh frame."""
 
-_FRESH_INTERVAL, _DEFAULT_INTERVAL = "50ms", "1s"
 _SETTLE_SECONDS = 3.0
 
 _T = TypeVar("_T")
@@ -38,8 +34,8 @@ class Plan:
     """
 
     rounds: int
-    scrapes: int = 200
-    window: float = 60.0
+    scrapes: int = 150
+    window: float = 30.0
     starts: int = 5
 
 
@@ -101,10 +97,9 @@ class _Latency:
         self._folder, self._scenario = folder, scenario
         self._plain, self._gzip = folder / f"{latency}.txt", folder / f"{latency}.gz"
         self._servers = {
-            GPUGLASS: servers.gpuglass(_FRESH_INTERVAL),
+            GPUGLASS: servers.gpuglass(),
             CONSTANT: servers.constant(self._plain, self._gzip),
             NVITOP: servers.nvitop_exporter(program),
-            SLOWLY: servers.gpuglass(_DEFAULT_INTERVAL),
         }
         self._results = Results()
 
@@ -115,22 +110,22 @@ class _Latency:
                 self._turns(number, tuple(self._servers), "scrapes", self._scrape)
             )
             self._results.windows.append(
-                self._turns(number, (SLOWLY, NVITOP), "CPU and memory", self._watch)
+                self._turns(number, (GPUGLASS, NVITOP), "CPU and memory", self._watch)
             )
             for _ in range(self._plan.starts):
-                starts = self._turns(number, (SLOWLY, NVITOP), "start", self._start)
+                starts = self._turns(number, (GPUGLASS, NVITOP), "start", self._start)
                 for server, seconds in starts.items():
                     self._results.starts.setdefault(server, []).append(seconds)
         return self._results
 
     def _weigh_pages(self) -> None:
-        for name in (SLOWLY, NVITOP):
+        for name in (GPUGLASS, NVITOP):
             with running(self._servers[name], self._folder, self._scenario) as server:
                 time.sleep(_SETTLE_SECONDS)
                 plain = client.scrape(server.port, False).body
                 compressed = client.scrape(server.port, True).body
             self._results.pages[name] = page.weigh(plain, compressed)
-            if name == SLOWLY:
+            if name == GPUGLASS:
                 self._plain.write_bytes(plain)
                 self._gzip.write_bytes(compressed)
 

@@ -50,13 +50,12 @@ class Running:
     start: float
 
 
-def gpuglass(interval: str) -> Server:
-    """The exporter of the running Python, reading at an interval such as ``1s``."""
+def gpuglass() -> Server:
+    """The exporter of the running Python."""
     return Server(
         lambda port: [
             *(str(_bin("gpuglass")), "serve"),
             *("--web.listen-address", f"127.0.0.1:{port}"),
-            *("--probe.interval", interval),
             *("--log.level", "warn"),
         ],
         lambda page: (

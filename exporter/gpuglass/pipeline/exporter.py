@@ -12,7 +12,7 @@ from gpuglass.host.registry import Collector
 from gpuglass.pipeline.devices import Devices, Status
 from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
-from gpuglass.pipeline.page import Page
+from gpuglass.pipeline.page import Block, Page
 from gpuglass.pipeline.supervisor import Supervisor
 
 try:
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 METRICS = (*device.METRICS, *host.METRICS, *exporter.METRICS)
 
 _SELF_SECONDS = 5.0
+# A round of readings takes some milliseconds.
+_READ_SECONDS = 0.02
 # Higher levels cost more time than the network gives back: the page shrinks 12-fold at 1 already.
 _GZIP_LEVEL = 1
 
@@ -74,7 +76,7 @@ class Exporter:
         tasks: list[Callable[[], Awaitable[None]]] = []
         if self._settings.gpus:
             tasks.append(self._supervisor.run)
-        tasks.append(self._watch_processes)
+        tasks += [self._watch_processes, self._write_ahead]
         self._tasks = [asyncio.create_task(_keep(task)) for task in tasks]
         self._hosts.start()
 
@@ -124,14 +126,27 @@ class Exporter:
             plain = plain or self._render(openmetrics, False, now)
             self._cache[openmetrics, False] = plain
             return igzip.compress(plain, _GZIP_LEVEL)
+        return self._page.render(self._blocks(now), openmetrics)
+
+    def _blocks(self, now: float) -> list[Block]:
         blocks = [*self._hosts.blocks(now), *self._self.blocks(self._statuses(now))]
         if self._settings.gpus:
             blocks += [*self._devices.blocks(now), self._supervisor.block()]
-        return self._page.render(blocks, openmetrics)
+        return blocks
 
     def _statuses(self, now: float) -> list[Status]:
         gpus = [self._devices.status(now)] if self._settings.gpus else []
         return gpus + self._hosts.statuses(now)
+
+    async def _write_ahead(self) -> None:
+        """Write the lines of each round of readings when it is in: a scrape then joins them only.
+
+        Probe and host are read at the multiples of the interval.
+        """
+        interval = self._settings.fast
+        while True:
+            await asyncio.sleep(interval - time.monotonic() % interval + _READ_SECONDS)
+            self._page.update(self._blocks(time.monotonic()))
 
     async def _watch_processes(self) -> None:
         while True:

@@ -45,6 +45,20 @@ class Page:
         self._known: list[tuple[Series, ...]] = []
         self._sheet = _Sheet([], [], self._node)
 
+    def update(self, blocks: Sequence[Block]) -> None:
+        """Write the lines of what has changed.
+
+        Args:
+            blocks: All that is to be published.
+        """
+        known = [block.series for block in blocks]
+        if len(known) != len(self._known) or any(
+            new is not old for new, old in zip(known, self._known, strict=True)
+        ):
+            self._sheet = _Sheet(known, self._families(known), self._node)
+            self._known = known
+        self._sheet.update([block.values for block in blocks])
+
     def render(self, blocks: Sequence[Block], openmetrics: bool) -> bytes:
         """The page.
 
@@ -55,13 +69,7 @@ class Page:
         Returns:
             UTF-8 text.
         """
-        known = [block.series for block in blocks]
-        if len(known) != len(self._known) or any(
-            new is not old for new, old in zip(known, self._known, strict=True)
-        ):
-            self._sheet = _Sheet(known, self._families(known), self._node)
-            self._known = known
-        self._sheet.update([block.values for block in blocks])
+        self.update(blocks)
         return self._sheet.text(openmetrics)
 
     def _families(self, known: list[tuple[Series, ...]]) -> list[Metric]:
