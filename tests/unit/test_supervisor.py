@@ -107,6 +107,44 @@ async def test_what_cannot_be_used_does_not_stop_the_rest(
     assert "cannot be used" in caplog.text
 
 
+ALIVE = frames.encode(frames.Alive({}))
+TWO_GPUS = frames.encode(frames.Driver("580.1", "13.580.1", "13.0", 2))
+
+
+@pytest.mark.parametrize("first", [b"", TWO_GPUS], ids=["in its start", "in each GPU's first call"])
+async def test_a_probe_that_hangs_before_its_first_answer_is_replaced(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_ANSWER_SECONDS", 0.5)
+    supervised = supervise(
+        f"""
+        say({first!r})
+        while True:
+            say({ALIVE!r})
+            sys.stdout.flush()
+            time.sleep(0.05)
+        """
+    )
+    await supervised.wait(lambda: supervised.restarts("silent") >= 2)
+
+
+async def test_a_probe_without_gpus_has_nothing_to_tell(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_ANSWER_SECONDS", 0.2)
+    supervised = supervise(
+        f"""
+        say(DRIVER)
+        for _ in range(60):
+            say({ALIVE!r})
+            sys.stdout.flush()
+            time.sleep(0.05)
+        """
+    )
+    await supervised.wait(lambda: supervised.restarts("exited") == 1)
+    assert supervised.restarts("silent") == 0
+
+
 @pytest.mark.parametrize(
     ("code", "cause"),
     [

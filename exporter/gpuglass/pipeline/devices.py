@@ -57,6 +57,8 @@ class Devices:
         Raises:
             ValueError: The frame speaks of a GPU that was not announced.
         """
+        if isinstance(frame, frames.Alive):
+            return
         self.changed_at = time.monotonic()
         if isinstance(frame, frames.Reading):
             self._gpu(frame.uuid).read(frame)

@@ -30,6 +30,8 @@ _MOST_ABANDONED = 2
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 # A probe that ran this long was a good one: the next failure starts with a short delay again.
 _GOOD_SECONDS = 60.0
+# Without persistence mode the driver wakes each card when it is first asked, seconds a card.
+_FIRST_ANSWER_SECONDS = 120.0
 _SERIES = (
     *(Series(metrics.PROBE_RESTARTS, (cause,)) for cause in _CAUSES),
     Series(metrics.PROBE_ABANDONED),
@@ -103,14 +105,13 @@ class Supervisor:
         pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(stream), process.stdout
         )
-        self._heard = time.monotonic()
+        self._heard = begin = time.monotonic()
         reader = asyncio.ensure_future(self._listen(stream))
         try:
             while not reader.done():
                 await asyncio.wait({reader}, timeout=1.0)
-                now = time.monotonic()
-                if now - self._heard > self._deadline or self._devices.stuck(now, self._deadline):
-                    _log.error("the probe has been silent for %g s", self._deadline)
+                if self._is_silent(begin, time.monotonic()):
+                    _log.error("the probe tells nothing of the GPUs any more")
                     return "silent"
         finally:
             reader.cancel()
@@ -120,6 +121,15 @@ class Supervisor:
         if process.returncode == _EXIT_RENEW:
             return "renewed"
         return "crashed" if process.returncode < 0 else "exited"
+
+    def _is_silent(self, begin: float, now: float) -> bool:
+        """Whether a probe that was started at ``begin`` has stopped talking, or hangs in NVML."""
+        if now - self._heard > self._deadline or self._devices.stuck(now, self._deadline):
+            return True
+        news = self._devices.changed_at
+        if news > begin and self._devices.complete():
+            return False
+        return now - max(begin, news) > _FIRST_ANSWER_SECONDS
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         while True:
