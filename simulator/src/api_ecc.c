@@ -44,33 +44,48 @@ NVML_API nvmlReturn_t nvmlDeviceGetDetailedEccErrors(nvmlDevice_t device, unsign
     return NVML_SUCCESS;
 }
 
-/* Pages were retired up to Turing; since then rows are remapped. */
+/* The retired pages have made-up addresses and the time of the scenario's start. */
+static nvmlReturn_t retired_pages(const Call *call, unsigned cause, unsigned *count,
+                                  unsigned long long *addresses, unsigned long long *timestamps) {
+    enum { PAGE = 0x10000 };
+    const View *view = &call->view;
+    WANT(count != NULL && cause < 2);
+    SUPPORTED(preset_retires_pages(view->gpu->preset));
+    unsigned room = *count;
+    *count = (unsigned)model_event_sum(view, FAULT_RETIRE,
+                                       cause == 0 ? EVENT_CORRECTED : EVENT_UNCORRECTED);
+    if (addresses == NULL || room < *count)
+        return *count == 0 ? NVML_SUCCESS : NVML_ERROR_INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++) {
+        addresses[i] = (unsigned long long)(2 * i + cause + 1) * PAGE;
+        if (timestamps != NULL)
+            timestamps[i] = (unsigned long long)call->view.scenario->start_us;
+    }
+    return NVML_SUCCESS;
+}
+
 NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device, unsigned cause,
                                                 unsigned *count, unsigned long long *addresses) {
     BEGIN_DEVICE(call, device);
-    (void)addresses;
-    WANT(count != NULL && cause < 2);
-    return NVML_ERROR_NOT_SUPPORTED;
+    return retired_pages(&call, cause, count, addresses, NULL);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages_v2(nvmlDevice_t device, unsigned cause,
                                                    unsigned *count, unsigned long long *addresses,
                                                    unsigned long long *timestamps) {
     BEGIN_DEVICE(call, device);
-    (void)addresses;
-    (void)timestamps;
-    WANT(count != NULL && cause < 2);
-    return NVML_ERROR_NOT_SUPPORTED;
+    return retired_pages(&call, cause, count, addresses, timestamps);
 }
 
-NUMBER(nvmlDeviceGetRetiredPagesPendingStatus, false, 0)
+NUMBER(nvmlDeviceGetRetiredPagesPendingStatus, preset_retires_pages(gpu->preset),
+       model_event_sum(view, FAULT_RETIRE, EVENT_PENDING) > 0)
 
 NVML_API nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *corrected,
                                                 unsigned *uncorrected, unsigned *pending,
                                                 unsigned *failure) {
     BEGIN_DEVICE(call, device);
     WANT(corrected != NULL && uncorrected != NULL && pending != NULL && failure != NULL);
-    SUPPORTED(call.view.gpu->preset->data_center);
+    SUPPORTED(preset_remaps_rows(call.view.gpu->preset));
     *corrected = (unsigned)model_event_sum(&call.view, FAULT_REMAP, EVENT_CORRECTED);
     *uncorrected = (unsigned)model_event_sum(&call.view, FAULT_REMAP, EVENT_UNCORRECTED);
     *pending = model_event_sum(&call.view, FAULT_REMAP, EVENT_PENDING) > 0;
@@ -84,7 +99,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRowRemapperHistogram(nvmlDevice_t device,
                                                         nvmlRowRemapperHistogramValues_t *values) {
     BEGIN_DEVICE(call, device);
     WANT(values != NULL);
-    SUPPORTED(call.view.gpu->preset->data_center);
+    SUPPORTED(preset_remaps_rows(call.view.gpu->preset));
     uint64_t rows = model_event_sum(&call.view, FAULT_REMAP, EVENT_CORRECTED) +
                     model_event_sum(&call.view, FAULT_REMAP, EVENT_UNCORRECTED);
     /* Each remapped row is in a bank of its own, which then has a little less to spare. */
@@ -121,7 +136,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRepairStatus(nvmlDevice_t device,
     WANT(status != NULL);
     if (status->version != STRUCT_VERSION(*status, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    SUPPORTED(call.view.gpu->preset->data_center);
+    SUPPORTED(preset_remaps_rows(call.view.gpu->preset));
     status->bChannelRepairPending = status->bTpcRepairPending = 0;
     return NVML_SUCCESS;
 }

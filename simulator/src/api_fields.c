@@ -1,18 +1,16 @@
 /* Readings by field number, many in one call. */
-#include "api.h"
+#include "fields.h"
 
-#include <stdbool.h>
+enum { FIELD_MAX = 308, LANES = 16 };
 
-enum { FIELD_MAX = 308, NOT_FROM_LINK = 0xFFFFFFFF };
-
-static nvmlReturn_t give_uint(nvmlFieldValue_t *field, bool supported, uint64_t value) {
+nvmlReturn_t give_uint(nvmlFieldValue_t *field, bool supported, uint64_t value) {
     SUPPORTED(supported);
     field->valueType = VALUE_UINT;
     field->value.ui = (unsigned)value;
     return NVML_SUCCESS;
 }
 
-static nvmlReturn_t give_long(nvmlFieldValue_t *field, bool supported, uint64_t value) {
+nvmlReturn_t give_long(nvmlFieldValue_t *field, bool supported, uint64_t value) {
     SUPPORTED(supported);
     field->valueType = VALUE_ULONG_LONG;
     field->value.ull = value;
@@ -25,28 +23,6 @@ static nvmlReturn_t give_tlimit(nvmlFieldValue_t *field, const Preset *preset, u
     field->valueType = VALUE_INT;
     field->value.si = (int)preset->temp_max - (int)limit;
     return NVML_SUCCESS;
-}
-
-static nvmlReturn_t power_field(const View *view, nvmlFieldValue_t *field) {
-    const Preset *preset = view->gpu->preset;
-    switch (field->fieldId) {
-    case 185: /* average; scope 0 is the GPU, others are modules that these cards have not */
-        return give_uint(field, preset->has_power_average && field->scopeId == 0,
-                         model_power_average_mw(view));
-    case 186:
-        return give_uint(field, field->scopeId == 0, model_power_mw(view));
-    case 187:
-        return give_uint(field, true, preset->power_min);
-    case 188:
-        return give_uint(field, true, preset->power_max);
-    case 189:
-        return give_uint(field, true, preset->power_default);
-    case 190: /* enforced */
-    case 192: /* requested */
-        return give_uint(field, true, view->gpu->power_limit_mw);
-    default:
-        return NVML_ERROR_NOT_SUPPORTED;
-    }
 }
 
 static nvmlReturn_t reason_field(const View *view, nvmlFieldValue_t *field) {
@@ -105,53 +81,42 @@ static nvmlReturn_t remap_field(const View *view, nvmlFieldValue_t *field) {
     static const Part parts[] = {EVENT_CORRECTED, EVENT_UNCORRECTED, EVENT_PENDING, EVENT_FAILURE};
     unsigned place = field->fieldId - 142;
     uint64_t sum = model_event_sum(view, FAULT_REMAP, parts[place]);
-    return give_uint(field, view->gpu->preset->data_center, place < 2 ? sum : sum > 0);
+    return give_uint(field, preset_remaps_rows(view->gpu->preset), place < 2 ? sum : sum > 0);
 }
 
 static nvmlReturn_t pcie_field(const View *view, nvmlFieldValue_t *field) {
     const Preset *preset = view->gpu->preset;
+    bool counts_bytes = preset->architecture >= ARCH_VOLTA;
     switch (field->fieldId) {
     case 94:
         return give_uint(field, true, model_event_sum(view, FAULT_PCIE_REPLAY, EVENT_VALUE));
     case 95:
-        return give_uint(field, true, 0);
+        return give_uint(field, true, model_counter(view, 95, 0));
+    case 183:
+        SUPPORTED(preset->has_pcie_errors);
+        WANT(field->scopeId < LANES);
+        return give_uint(field, true, model_counter(view, 183, field->scopeId));
     case 197:
-        return give_long(field, true, model_pcie_bytes(view, preset->pcie_tx_bytes));
+        return give_long(field, counts_bytes, model_pcie_bytes(view, preset->pcie_tx_bytes));
     case 198:
-        return give_long(field, true, model_pcie_bytes(view, preset->pcie_rx_bytes));
+        return give_long(field, counts_bytes, model_pcie_bytes(view, preset->pcie_rx_bytes));
     default: /* 169 and 173 to 182: error counts of the newer cards */
-        return give_uint(field, preset->has_pcie_errors, 0);
+        return give_uint(field, preset->has_pcie_errors, model_counter(view, field->fieldId, 0));
     }
 }
 
-/* Payload, or everything on the wire, of one link or of all of them. */
-static nvmlReturn_t throughput_field(const View *view, nvmlFieldValue_t *field) {
-    const Preset *preset = view->gpu->preset;
-    bool all = field->scopeId == NOT_FROM_LINK;
-    SUPPORTED(preset->nvlink_links > 0);
-    WANT(all || field->scopeId < preset->nvlink_links);
-    double overhead = field->fieldId >= 140 ? 1.1 : 1;
-    uint64_t links = all ? preset->nvlink_links : 1;
-    return give_long(field, true, links * model_nvlink_kib(view, overhead));
-}
-
-/* State, speed, version and errors of the link that the scope names. */
-static nvmlReturn_t link_field(const View *view, nvmlFieldValue_t *field) {
-    const Preset *preset = view->gpu->preset;
-    SUPPORTED(preset->nvlink_links > 0);
-    WANT(field->scopeId < preset->nvlink_links);
-    bool up = model_nvlink_up(view, field->scopeId);
+/* Pages that were taken out of use, on the cards before Ampere. */
+static nvmlReturn_t retired_field(const View *view, nvmlFieldValue_t *field) {
+    bool supported = preset_retires_pages(view->gpu->preset);
     switch (field->fieldId) {
-    case 164:
-        return give_uint(field, true, up ? preset->nvlink_mbps : 0);
-    case 165:
-        return give_uint(field, true, up);
-    case 166:
-        return give_uint(field, true, preset->nvlink_version);
-    case 167:
-        return give_uint(field, true, 0);
-    default: /* 161 to 163: replays, recoveries, CRC errors */
-        return give_long(field, true, 0);
+    case 29:
+        return give_uint(field, supported, model_event_sum(view, FAULT_RETIRE, EVENT_CORRECTED));
+    case 30:
+        return give_uint(field, supported, model_event_sum(view, FAULT_RETIRE, EVENT_UNCORRECTED));
+    case 31:
+        return give_uint(field, supported, model_event_sum(view, FAULT_RETIRE, EVENT_PENDING) > 0);
+    default: /* 92 and 93: which cause is pending is not played */
+        return NVML_ERROR_NOT_SUPPORTED;
     }
 }
 
@@ -159,43 +124,64 @@ static nvmlReturn_t other_field(const View *view, nvmlFieldValue_t *field) {
     const Preset *preset = view->gpu->preset;
     const Fault *recovery;
     switch (field->fieldId) {
-    case 38: /* flit CRC, data CRC, replay, recovery and ECC errors of all NVLinks */
-    case 45:
-    case 52:
-    case 59:
-    case 160:
-        return give_long(field, preset->nvlink_links > 0, 0);
     case 83:
-        return give_long(field, true, model_energy_mj(view));
+        return give_long(field, preset->architecture >= ARCH_VOLTA, model_energy_mj(view));
     case 90:
         return give_uint(field, preset->nvlink_links > 0, preset->nvlink_mbps);
     case 91:
         return give_uint(field, true, preset->nvlink_links);
-    case 170: /* chip-to-chip links are a thing of Grace */
-        return give_uint(field, true, 0);
     case 184:
     case 199:
         return give_uint(field, true, 0);
     case 230:
         recovery = model_window(view, FAULT_RECOVERY);
         return give_uint(field, true, recovery != NULL ? recovery->value : 0);
+    case 274: /* how far peaks may go over the limit, % */
+        return give_uint(field, preset->architecture >= ARCH_BLACKWELL, 100);
+    case 297: /* time that tensor cores waited */
+        return give_uint(field, preset->architecture >= ARCH_BLACKWELL,
+                         model_percent(0.15 * model_load(view)));
     default:
         return NVML_ERROR_NOT_SUPPORTED;
     }
 }
 
-typedef nvmlReturn_t (*Reader)(const View *view, nvmlFieldValue_t *field);
-
-static Reader reader_of(unsigned id) {
+static FieldReader reader_of(unsigned id) {
     static const struct {
         unsigned first, last;
-        Reader read;
-    } ranges[] = {
-        {1, 6, ecc_field},       {74, 81, reason_field},       {82, 82, temperature_field},
-        {94, 95, pcie_field},    {138, 141, throughput_field}, {142, 145, remap_field},
-        {161, 167, link_field},  {169, 169, pcie_field},       {173, 182, pcie_field},
-        {185, 190, power_field}, {192, 192, power_field},      {193, 196, temperature_field},
-        {197, 198, pcie_field},  {269, 271, reason_field}};
+        FieldReader read;
+    } ranges[] = {{1, 6, ecc_field},
+                  {29, 31, retired_field},
+                  {38, 38, nvlink_total_field},
+                  {45, 45, nvlink_total_field},
+                  {52, 52, nvlink_total_field},
+                  {59, 59, nvlink_total_field},
+                  {74, 81, reason_field},
+                  {82, 82, temperature_field},
+                  {92, 93, retired_field},
+                  {94, 95, pcie_field},
+                  {138, 141, nvlink_throughput_field},
+                  {142, 145, remap_field},
+                  {160, 160, nvlink_total_field},
+                  {161, 167, nvlink_field},
+                  {169, 169, pcie_field},
+                  {170, 172, c2c_field},
+                  {173, 183, pcie_field},
+                  {185, 190, power_field},
+                  {192, 192, power_field},
+                  {193, 196, temperature_field},
+                  {197, 198, pcie_field},
+                  {201, 222, nvlink5_field},
+                  {231, 234, c2c_field},
+                  {235, 250, nvlink5_field},
+                  {251, 259, smoothing_field},
+                  {260, 263, smoothing_profile_field},
+                  {264, 268, smoothing_field},
+                  {269, 271, reason_field},
+                  {275, 280, smoothing_field},
+                  {281, 284, smoothing_profile_field},
+                  {285, 288, smoothing_field},
+                  {289, 295, nvlink5_field}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (id >= ranges[i].first && id <= ranges[i].last)
             return ranges[i].read;

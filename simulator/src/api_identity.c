@@ -48,6 +48,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetInforomVersion(nvmlDevice_t device, unsigned 
 
 NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareVersion(nvmlDevice_t device, char *version) {
     BEGIN_DEVICE(call, device);
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_TURING);
     return give_text(call.view.scenario->driver, version, 64);
 }
 
@@ -55,6 +56,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareMode(nvmlDevice_t device, unsigned
                                                    unsigned *by_default) {
     BEGIN_DEVICE(call, device);
     WANT(enabled != NULL && by_default != NULL);
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_TURING);
     *enabled = *by_default = 1;
     return NVML_SUCCESS;
 }
@@ -122,11 +124,14 @@ NVML_API nvmlReturn_t nvmlGpmQueryDeviceSupport(nvmlDevice_t device, nvmlGpmSupp
 NVML_API nvmlReturn_t nvmlDeviceGetAddressingMode(nvmlDevice_t device,
                                                   nvmlDeviceAddressingMode_v1_t *mode) {
     BEGIN_DEVICE(call, device);
-    enum { HETEROGENEOUS_MEMORY_MANAGEMENT = 1 };
+    enum { HETEROGENEOUS_MEMORY_MANAGEMENT = 1, ADDRESS_TRANSLATION_SERVICES = 2 };
+    const Preset *preset = call.view.gpu->preset;
     WANT(mode != NULL);
     if (mode->version != STRUCT_VERSION(*mode, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    mode->value = HETEROGENEOUS_MEMORY_MANAGEMENT;
+    SUPPORTED(preset->architecture >= ARCH_TURING);
+    mode->value =
+        preset->c2c_links > 0 ? ADDRESS_TRANSLATION_SERVICES : HETEROGENEOUS_MEMORY_MANAGEMENT;
     return NVML_SUCCESS;
 }
 
@@ -138,11 +143,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetPlatformInfo(nvmlDevice_t device, void *info)
 }
 
 /* Links between processor and GPU are a thing of Grace. */
-NVML_API nvmlReturn_t nvmlDeviceGetC2cModeInfoV(nvmlDevice_t device, unsigned *enabled) {
-    BEGIN_DEVICE(call, device);
-    WANT(enabled != NULL);
-    return NVML_ERROR_NOT_SUPPORTED;
-}
+NUMBER(nvmlDeviceGetC2cModeInfoV, gpu->preset->c2c_links > 0, 1)
 
 /* Accounting is off: no process has been kept. */
 NVML_API nvmlReturn_t nvmlDeviceGetAccountingPids(nvmlDevice_t device, unsigned *count,

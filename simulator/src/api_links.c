@@ -59,10 +59,14 @@ static nvmlReturn_t link_detail(const View *view, unsigned link, bool valid) {
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkErrorCounter(nvmlDevice_t device, unsigned link,
                                                       unsigned counter, unsigned long long *value) {
     BEGIN_DEVICE(call, device);
+    /* Replays, recoveries and CRC errors are counted for each link; of the rest there is none. */
+    static const unsigned fields[] = {161, 162, 163};
     nvmlReturn_t result = link_detail(&call.view, link, value != NULL && counter < 5);
-    if (result == NVML_SUCCESS)
-        *value = 0;
-    return result;
+    if (result != NVML_SUCCESS)
+        return result;
+    SUPPORTED(call.view.gpu->preset->nvlink_version < NVLINK_5);
+    *value = counter < 3 ? model_counter(&call.view, fields[counter], link) : 0;
+    return NVML_SUCCESS;
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetNvLinkCapability(nvmlDevice_t device, unsigned link,

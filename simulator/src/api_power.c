@@ -23,6 +23,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
                                                           unsigned long long *millijoules) {
     BEGIN_DEVICE(call, device);
     WANT(millijoules != NULL);
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_VOLTA);
     *millijoules = model_energy_mj(&call.view);
     return NVML_SUCCESS;
 }

@@ -6,7 +6,17 @@ enum { RING = 120, STEP_US = 20000 };
 enum { POWER, GPU, MEMORY, ENCODER, DECODER, SM_CLOCK, MEMORY_CLOCK, MODULE_POWER, JPEG, OFA };
 
 static bool sampled(const Preset *preset, unsigned type) {
-    return type <= OFA && type != MODULE_POWER && (type != ENCODER || preset->has_encoder);
+    switch (type) {
+    case MODULE_POWER:
+        return preset->module_idle > 0;
+    case ENCODER:
+        return preset->has_encoder;
+    case JPEG:
+    case OFA:
+        return preset->architecture >= ARCH_TURING;
+    default:
+        return true;
+    }
 }
 
 static unsigned reading(const View *view, unsigned type) {
@@ -27,6 +37,8 @@ static unsigned reading(const View *view, unsigned type) {
         return model_clock_mhz(view, CLOCK_SM);
     case MEMORY_CLOCK:
         return model_clock_mhz(view, CLOCK_MEM);
+    case MODULE_POWER:
+        return model_module_power_mw(view, false);
     case JPEG:
         return model_percent(gpu->jpeg * load);
     default:

@@ -18,8 +18,8 @@ enum { ENGINE_PERIOD_US = 167000 };
 
 ENGINE(nvmlDeviceGetEncoderUtilization, gpu->preset->has_encoder, gpu->encoder)
 ENGINE(nvmlDeviceGetDecoderUtilization, true, gpu->decoder)
-ENGINE(nvmlDeviceGetJpgUtilization, true, gpu->jpeg)
-ENGINE(nvmlDeviceGetOfaUtilization, true, gpu->ofa)
+ENGINE(nvmlDeviceGetJpgUtilization, gpu->preset->architecture >= ARCH_TURING, gpu->jpeg)
+ENGINE(nvmlDeviceGetOfaUtilization, gpu->preset->architecture >= ARCH_TURING, gpu->ofa)
 
 NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
                                                       nvmlGpuDynamicPstatesInfo_t *info) {

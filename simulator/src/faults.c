@@ -87,6 +87,15 @@ static bool set_gpu_count(Parser *parser, const char *value, void *target) {
     return true;
 }
 
+static bool set_field(Parser *parser, const char *value, void *target) {
+    Fault *fault = target;
+    if (!set_unsigned(parser, value, &fault->field))
+        return false;
+    if (!is_counter_field(fault->field))
+        return fail(parser, "field %s does not count errors", value);
+    return true;
+}
+
 static const KindRule rules[] = {
     {"lost", FAULT_LOST, false, NULL, NULL, {"gpu"}, {NULL}},
     {"hang", FAULT_HANG, false, NULL, NULL, {"gpu", "call"}, {"call"}},
@@ -109,6 +118,20 @@ static const KindRule rules[] = {
      {"gpu", "corrected", "uncorrected", "pending", "failure"},
      {NULL}},
     {"pcie-replay", FAULT_PCIE_REPLAY, true, NULL, NULL, {"gpu", "count"}, {"count"}},
+    {"counter",
+     FAULT_COUNTER,
+     true,
+     NULL,
+     NULL,
+     {"gpu", "field", "count", "scope"},
+     {"field", "count"}},
+    {"retire",
+     FAULT_RETIRE,
+     true,
+     NULL,
+     NULL,
+     {"gpu", "corrected", "uncorrected", "pending"},
+     {NULL}},
     {"reset-counters", FAULT_RESET_COUNTERS, true, NULL, NULL, {"gpu"}, {NULL}},
 };
 
@@ -128,6 +151,8 @@ static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
                           {"width", set_value, fault},
                           {"action", set_action, fault},
                           {"count", set_value, fault},
+                          {"field", set_field, fault},
+                          {"scope", set_unsigned, &fault->scope},
                           {"corrected", set_unsigned, &fault->corrected},
                           {"uncorrected", set_unsigned, &fault->uncorrected},
                           {"location", set_location, fault},
@@ -227,7 +252,7 @@ bool read_fault(Parser *parser) {
         return fail(parser,
                     "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
                     "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
-                    "pcie-replay, reset-counters)",
+                    "pcie-replay, counter, retire, reset-counters)",
                     parser->words[next]);
     fault.kind = rule->kind;
     size_t wanted = rule->argument != NULL ? 2 : 1;

@@ -55,6 +55,14 @@ unsigned model_power_average_mw(const View *view) {
     return (unsigned)floor(power_at(view->gpu, model_mean_load(view, 1)) + 0.5);
 }
 
+unsigned model_module_power_mw(const View *view, bool average) {
+    const Preset *preset = view->gpu->preset;
+    double load = average ? model_mean_load(view, 1) : model_load(view);
+    double beside =
+        preset->module_idle + ((double)preset->module_load - preset->module_idle) * load;
+    return (unsigned)floor(power_at(view->gpu, load) + beside + 0.5);
+}
+
 uint64_t model_energy_mj(const View *view) {
     double idle = view->gpu->preset->power_idle;
     double seconds = view->t - last_reset(view);
@@ -211,16 +219,31 @@ uint64_t model_event_sum(const View *view, FaultKind kind, Part part) {
     return (uint64_t)sum;
 }
 
-uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool volatile_only) {
-    double count = 0, reset = last_reset(view);
+/* How often a line of events has happened, of late or ever. */
+static double times(const Fault *fault, const View *view, bool since_reset) {
+    double reset = since_reset ? last_reset(view) : 0;
+    double before = reset > 0 ? fault_starts(fault, reset) : 0;
+    return fault_starts(fault, view->t) - before;
+}
+
+uint64_t model_counter(const View *view, unsigned field, unsigned scope) {
+    double sum = 0;
     for (size_t i = 0; i < view->scenario->fault_count; i++) {
         const Fault *fault = &view->scenario->faults[i];
-        if (fault->kind != FAULT_ECC || !fault_touches(fault, view) || fault->location != location)
-            continue;
-        double times = fault_starts(fault, view->t);
-        if (volatile_only && reset > 0)
-            times -= fault_starts(fault, reset);
-        count += times * (uncorrected ? fault->uncorrected : fault->corrected);
+        if (fault->kind == FAULT_COUNTER && fault->field == field && fault->scope == scope &&
+            fault_touches(fault, view))
+            sum += times(fault, view, true) * fault->value;
+    }
+    return (uint64_t)sum;
+}
+
+uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool volatile_only) {
+    double count = 0;
+    for (size_t i = 0; i < view->scenario->fault_count; i++) {
+        const Fault *fault = &view->scenario->faults[i];
+        if (fault->kind == FAULT_ECC && fault->location == location && fault_touches(fault, view))
+            count += times(fault, view, volatile_only) *
+                     (uncorrected ? fault->uncorrected : fault->corrected);
     }
     return (uint64_t)count;
 }

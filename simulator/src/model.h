@@ -37,6 +37,8 @@ unsigned model_percent(double ratio);
 unsigned model_memory_percent(const View *view);
 unsigned model_power_mw(const View *view);         /* at this moment */
 unsigned model_power_average_mw(const View *view); /* mean of the last second */
+/* That of a module, with the processor beside the GPU; averaged over the last second or not. */
+unsigned model_module_power_mw(const View *view, bool average);
 uint64_t model_energy_mj(const View *view);
 unsigned model_temperature(const View *view);
 unsigned model_memory_temperature(const View *view);
@@ -56,6 +58,8 @@ unsigned model_pcie_width(const View *view);
 typedef enum { EVENT_VALUE, EVENT_CORRECTED, EVENT_UNCORRECTED, EVENT_PENDING, EVENT_FAILURE } Part;
 /* The sum of one part over all events of a kind so far. */
 uint64_t model_event_sum(const View *view, FaultKind kind, Part part);
+/* What `counter` lines have added to a field of one link or lane since the last reset. */
+uint64_t model_counter(const View *view, unsigned field, unsigned scope);
 /* The window of this kind that is in force, the last listed one; NULL if there is none. */
 const Fault *model_window(const View *view, FaultKind kind);
 /* Sums over ECC events: `volatile_only` counts since the last reset. */

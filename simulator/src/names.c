@@ -59,3 +59,14 @@ bool code_by_name(const char *name, nvmlReturn_t *code) {
         }
     return false;
 }
+
+bool is_counter_field(unsigned field) {
+    static const struct {
+        unsigned first, last;
+    } ranges[] = {{45, 45},   {95, 95},   {160, 163}, {169, 169}, {173, 183}, {206, 215},
+                  {219, 219}, {221, 221}, {231, 233}, {235, 250}, {289, 290}, {294, 295}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (field >= ranges[i].first && field <= ranges[i].last)
+            return true;
+    return false;
+}

@@ -5,6 +5,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Generations of cards, with NVML's numbers. */
+enum {
+    ARCH_PASCAL = 4,
+    ARCH_VOLTA = 5,
+    ARCH_TURING = 6,
+    ARCH_AMPERE = 7,
+    ARCH_ADA = 8,
+    ARCH_HOPPER = 9,
+    ARCH_BLACKWELL = 10
+};
+
+/* The fifth NVLink counts in other fields than those before it. */
+enum { NVLINK_5 = 7 };
+
 typedef struct {
     const char *id;
     const char *name;
@@ -29,9 +43,12 @@ typedef struct {
     /* per second at full load */
     unsigned long long pcie_tx_bytes, pcie_rx_bytes, nvlink_kib;
     unsigned nvlink_links, nvlink_mbps, nvlink_version;
+    unsigned c2c_links, c2c_mbps; /* between processor and GPU; 0: a card without */
+    /* milliwatts that a module takes besides its GPU, idle and at full load; 0: no module */
+    unsigned module_idle, module_load;
     unsigned fans;
     unsigned pstate_load, pstate_idle;
-    bool data_center; /* serial number, application clocks, ECC counters, row remapping, MIG */
+    bool data_center; /* serial number, application clocks, ECC counters */
     bool has_memory_temp;
     bool has_power_average; /* GA100 only has the instantaneous reading */
     bool has_tlimit;        /* Ada and newer */
@@ -42,6 +59,9 @@ typedef struct {
     bool on_baseboard; /* carries a module id */
 } Preset;
 
+/* Memory that fails is taken out of use by rows since Ampere, before that by pages. */
+bool preset_remaps_rows(const Preset *preset);
+bool preset_retires_pages(const Preset *preset);
 /* NULL if there is none of this name. */
 const Preset *preset_find(const char *id);
 /* All names, for error messages. */

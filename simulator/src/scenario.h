@@ -68,6 +68,8 @@ typedef enum {
     FAULT_ECC,
     FAULT_REMAP,
     FAULT_PCIE_REPLAY,
+    FAULT_COUNTER,
+    FAULT_RETIRE,
     FAULT_RESET_COUNTERS
 } FaultKind;
 
@@ -79,9 +81,10 @@ typedef struct {
     nvmlReturn_t code;
     unsigned long long reason;
     double load;
-    unsigned value; /* xid code, number of GPUs, link, link width, recovery action, replays */
+    unsigned value; /* xid code, number of GPUs, link, link width, recovery action, a count */
     unsigned corrected, uncorrected, location;
     unsigned pending, failure;
+    unsigned field, scope; /* which counter, of which link or lane */
 } Fault;
 
 typedef struct {

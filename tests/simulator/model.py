@@ -50,6 +50,8 @@ class Preset:
     nvlink_links: int = 0
     fans: int = 0
     has_power_average: bool = True
+    module_idle: int = 0
+    module_load: int = 0
 
 
 PRESETS = {
@@ -76,6 +78,76 @@ PRESETS = {
         pcie_rx_bytes=4 * GB,
         nvlink_kib=8 * NVLINK_GB,
         nvlink_links=12,
+        has_power_average=False,
+    ),
+    "b200": Preset(
+        name="NVIDIA B200",
+        memory_mib=183359,
+        memory_reserved_mib=717,
+        power_idle=140_000,
+        power_default=1_000_000,
+        power_min=200_000,
+        power_max=1_000_000,
+        sm_idle=120,
+        sm_max=1965,
+        mem_idle=3996,
+        mem_max=3996,
+        temp_idle=27,
+        temp_load=66,
+        memory_temp_idle=30,
+        memory_temp_load=78,
+        temp_max=87,
+        temp_slowdown=90,
+        temp_shutdown=95,
+        pcie_tx_bytes=6 * GB,
+        pcie_rx_bytes=9 * GB,
+        nvlink_kib=24 * NVLINK_GB,
+        nvlink_links=18,
+    ),
+    "gh200": Preset(
+        name="NVIDIA GH200 480GB",
+        memory_mib=97871,
+        memory_reserved_mib=633,
+        power_idle=80_000,
+        power_default=900_000,
+        power_min=100_000,
+        power_max=900_000,
+        sm_idle=345,
+        sm_max=1980,
+        mem_idle=2619,
+        mem_max=2619,
+        temp_idle=29,
+        temp_load=70,
+        memory_temp_idle=33,
+        memory_temp_load=80,
+        temp_max=87,
+        temp_slowdown=89,
+        temp_shutdown=95,
+        pcie_tx_bytes=1 * GB,
+        pcie_rx_bytes=2 * GB,
+        module_idle=60_000,
+        module_load=240_000,
+    ),
+    "gtx1080": Preset(
+        name="NVIDIA GeForce GTX 1080",
+        memory_mib=8192,
+        memory_reserved_mib=70,
+        power_idle=8_000,
+        power_default=180_000,
+        power_min=90_000,
+        power_max=217_000,
+        sm_idle=139,
+        sm_max=1911,
+        mem_idle=405,
+        mem_max=5005,
+        temp_idle=36,
+        temp_load=76,
+        temp_max=83,
+        temp_slowdown=96,
+        temp_shutdown=99,
+        pcie_tx_bytes=1 * GB,
+        pcie_rx_bytes=2 * GB,
+        fans=1,
         has_power_average=False,
     ),
     "h200": Preset(
@@ -142,6 +214,31 @@ PRESETS = {
         pcie_tx_bytes=1 * GB,
         pcie_rx_bytes=3 * GB,
         fans=2,
+    ),
+    "v100": Preset(
+        name="Tesla V100-SXM2-32GB",
+        memory_mib=32768,
+        memory_reserved_mib=267,
+        power_idle=40_000,
+        power_default=300_000,
+        power_min=150_000,
+        power_max=300_000,
+        sm_idle=135,
+        sm_max=1530,
+        mem_idle=877,
+        mem_max=877,
+        temp_idle=33,
+        temp_load=68,
+        memory_temp_idle=32,
+        memory_temp_load=66,
+        temp_max=83,
+        temp_slowdown=87,
+        temp_shutdown=90,
+        pcie_tx_bytes=1 * GB,
+        pcie_rx_bytes=3 * GB,
+        nvlink_kib=8 * NVLINK_GB,
+        nvlink_links=6,
+        has_power_average=False,
     ),
 }
 
@@ -352,6 +449,14 @@ def power_average_milliwatts(gpu: Gpu, t: float) -> int:
     return power_at_load(gpu, mean_load(gpu, t, 1))
 
 
+def module_power_milliwatts(gpu: Gpu, t: float, average: bool = False) -> int:
+    """Power of a module, with the processor beside the GPU (scope 1 of the power fields)."""
+    u = mean_load(gpu, t, 1) if average else load(gpu, t)
+    idle = gpu.preset.power_idle
+    beside = gpu.preset.module_idle + (gpu.preset.module_load - gpu.preset.module_idle) * u
+    return math.floor(idle + (gpu.limit - idle) * u + beside + 0.5)
+
+
 def power_usage_milliwatts(gpu: Gpu, t: float) -> int:
     """What nvmlDeviceGetPowerUsage answers: the mean where the card has one."""
     if gpu.preset.has_power_average:
@@ -464,3 +569,16 @@ def nvlink_kib(gpu: Gpu, t: float, raw: bool = False) -> int:
     """One link's data counter, or with `raw` that of everything on the wire."""
     factor = 1.1 if raw else 1.0
     return int(gpu.preset.nvlink_kib * factor * load_seconds(gpu, t))
+
+
+def nvlink_bytes(gpu: Gpu, t: float) -> int:
+    """One link's bytes in the counters of the fifth NVLink."""
+    return nvlink_kib(gpu, t) * 1024
+
+
+def nvlink_packets(gpu: Gpu, t: float) -> int:
+    return nvlink_bytes(gpu, t) // 256
+
+
+def mma_stall_percent(gpu: Gpu, t: float) -> int:
+    return percent(0.15 * load(gpu, t))

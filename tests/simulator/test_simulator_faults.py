@@ -343,7 +343,7 @@ def test_a_broken_file_is_reported_once_and_the_last_good_one_stays(
 
 def test_a_bad_file_at_the_start_fails_init(run_client: RunClient, scenario_file: Path) -> None:
     result = run_client("", "gpus 2 preset=h300\n")
-    known = "known: a100, h200, l40s, rtx4090"
+    known = "known: a100, b200, gh200, gtx1080, h200, l40s, rtx4090, v100"
     assert result.stderr.startswith(f'{scenario_file}:1: unknown preset "h300" ({known})\n')
     assert "NVMLError_Unknown" in result.stderr
 

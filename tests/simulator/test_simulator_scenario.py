@@ -8,7 +8,7 @@ from tests.simulator.support import SCENARIOS
 
 KINDS = (
     "lost, hang, segfault, error, init, gpu-count, throttle, load, nvlink-down, pcie-link, "
-    "recovery, xid, ecc, remap, pcie-replay, reset-counters"
+    "recovery, xid, ecc, remap, pcie-replay, counter, retire, reset-counters"
 )
 REASONS = (
     "applications_clocks, sw_power_cap, hw_slowdown, sync_boost, sw_thermal, hw_thermal, "
@@ -21,7 +21,10 @@ BAD = [
         'unknown statement "gpu-s" (known: driver, start, freeze, gpus, gpu, load, process, '
         "latency, missing, pcie-counter-bits, at)",
     ),
-    ("gpus 8 preset=h300", 'unknown preset "h300" (known: a100, h200, l40s, rtx4090)'),
+    (
+        "gpus 8 preset=h300",
+        'unknown preset "h300" (known: a100, b200, gh200, gtx1080, h200, l40s, rtx4090, v100)',
+    ),
     ("gpus", "expected: gpus COUNT [preset=NAME]"),
     ("gpus many", '"many" is not a whole number'),
     ("gpus -1", '"-1" is not a whole number'),
@@ -79,6 +82,9 @@ BAD = [
     ("at 5s for 6s every 5s lost", '"for" is longer than "every"'),
     ("at 5s throttle reason=heat", f'unknown reason "heat" (known: {REASONS})'),
     ("at 5s ecc location=l1", 'unknown location "l1" (known: dram, sram)'),
+    ("at 5s counter field=83 count=1", "field 83 does not count errors"),
+    ("at 5s counter field=176", "counter needs count="),
+    ("at 5s for 1s retire gpu=0", 'retire happens at a moment: it takes no "for"'),
     ("at 5s load 2", '"2" is not between 0 and 1'),
     ("at 5s gpu-count 9", "gpu-count 9 is more than the 8 GPUs there are"),
     ("load gpu=0 idle\ngpus 4", "gpus must come before the lines that name a GPU"),
@@ -120,7 +126,8 @@ def test_one_gpu_is_one(simulator: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "gpus"), [("demo.conf", 8), ("eight-h200.conf", 8), ("mixed-cards.conf", 4)]
+    ("name", "gpus"),
+    [("demo.conf", 8), ("eight-h200.conf", 8), ("mixed-cards.conf", 4), ("generations.conf", 8)],
 )
 def test_the_scenarios_that_come_along(simulator: Path, name: str, gpus: int) -> None:
     path = SCENARIOS / name
