@@ -112,15 +112,6 @@ NVML_API nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, u
     return NVML_ERROR_NOT_FOUND;
 }
 
-NVML_API nvmlReturn_t nvmlGpmQueryDeviceSupport(nvmlDevice_t device, nvmlGpmSupport_t *support) {
-    BEGIN_DEVICE(call, device);
-    WANT(support != NULL);
-    if (support->version != 1)
-        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    support->isSupportedDevice = 0;
-    return NVML_SUCCESS;
-}
-
 NVML_API nvmlReturn_t nvmlDeviceGetAddressingMode(nvmlDevice_t device,
                                                   nvmlDeviceAddressingMode_v1_t *mode) {
     BEGIN_DEVICE(call, device);

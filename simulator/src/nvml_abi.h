@@ -299,6 +299,30 @@ typedef struct {
     unsigned isSupportedDevice;
 } nvmlGpmSupport_t;
 
+typedef struct nvmlGpmSample *nvmlGpmSample_t;
+
+typedef struct {
+    const char *shortName;
+    const char *longName;
+    const char *unit;
+} nvmlGpmMetricInfo_t;
+
+typedef struct {
+    unsigned metricId;
+    nvmlReturn_t nvmlReturn;
+    double value;
+    nvmlGpmMetricInfo_t metricInfo;
+} nvmlGpmMetric_t;
+
+/* The list grows from driver to driver: only the metrics asked for are touched. */
+typedef struct {
+    unsigned version;
+    unsigned numMetrics;
+    nvmlGpmSample_t sample1;
+    nvmlGpmSample_t sample2;
+    nvmlGpmMetric_t metrics[];
+} nvmlGpmMetricsGet_t;
+
 typedef struct {
     unsigned flags;
     struct {

@@ -50,6 +50,9 @@ static const Preset presets[] = {
         .nvlink_links = 12,
         .nvlink_mbps = 25000,
         .nvlink_version = 4,
+        .decoders = 5,
+        .jpegs = 1,
+        .ofas = 1,
         .pstate_load = 0,
         .pstate_idle = 0,
         .data_center = true,
@@ -99,6 +102,9 @@ static const Preset presets[] = {
         .nvlink_links = 18,
         .nvlink_mbps = 50000,
         .nvlink_version = NVLINK_5,
+        .decoders = 7,
+        .jpegs = 7,
+        .ofas = 1,
         .pstate_load = 0,
         .pstate_idle = 0,
         .data_center = true,
@@ -152,6 +158,9 @@ static const Preset presets[] = {
         .c2c_mbps = 44712,
         .module_idle = 60000,
         .module_load = 240000,
+        .decoders = 7,
+        .jpegs = 7,
+        .ofas = 1,
         .pstate_load = 0,
         .pstate_idle = 0,
         .data_center = true,
@@ -243,6 +252,9 @@ static const Preset presets[] = {
         .nvlink_links = 18,
         .nvlink_mbps = 26562,
         .nvlink_version = 6,
+        .decoders = 7,
+        .jpegs = 7,
+        .ofas = 1,
         .pstate_load = 0,
         .pstate_idle = 0,
         .data_center = true,
@@ -396,6 +408,8 @@ bool preset_remaps_rows(const Preset *preset) {
 bool preset_retires_pages(const Preset *preset) {
     return preset->data_center && preset->architecture < ARCH_AMPERE;
 }
+
+bool preset_has_gpm(const Preset *preset) { return preset->architecture >= ARCH_HOPPER; }
 
 const Preset *preset_find(const char *id) {
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)

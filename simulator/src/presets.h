@@ -47,6 +47,7 @@ typedef struct {
     /* milliwatts that a module takes besides its GPU, idle and at full load; 0: no module */
     unsigned module_idle, module_load;
     unsigned fans;
+    unsigned decoders, jpegs, ofas; /* engines; only counted where they can be told apart */
     unsigned pstate_load, pstate_idle;
     bool data_center; /* serial number, application clocks, ECC counters */
     bool has_memory_temp;
@@ -62,6 +63,8 @@ typedef struct {
 /* Memory that fails is taken out of use by rows since Ampere, before that by pages. */
 bool preset_remaps_rows(const Preset *preset);
 bool preset_retires_pages(const Preset *preset);
+/* Whether the card has the performance monitor. */
+bool preset_has_gpm(const Preset *preset);
 /* NULL if there is none of this name. */
 const Preset *preset_find(const char *id);
 /* All names, for error messages. */

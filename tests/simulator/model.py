@@ -582,3 +582,41 @@ def nvlink_packets(gpu: Gpu, t: float) -> int:
 
 def mma_stall_percent(gpu: Gpu, t: float) -> int:
     return percent(0.15 * load(gpu, t))
+
+
+# What part of the load each percentage of the performance monitor shows.
+GPM_SHARES = {
+    1: 1.0,
+    2: 0.8,
+    3: 0.5,
+    4: 0.2,
+    5: 0.6,
+    6: 0.02,
+    7: 0.5,
+    8: 0.03,
+    9: 0.05,
+    10: 0.45,
+    11: 0.01,
+    12: 0.25,
+    13: 0.1,
+}
+
+
+def mean_load_between(gpu: Gpu, first: float, second: float) -> float:
+    before = load_integral(gpu, first)
+    return (load_integral(gpu, second) - before) / (second - first)
+
+
+def gpm_percent(gpu: Gpu, metric: int, first: float, second: float) -> float:
+    """A percentage of the performance monitor over the time between two samples."""
+    return 100 * GPM_SHARES[metric] * mean_load_between(gpu, first, second)
+
+
+def gpm_engine_percent(gpu: Gpu, factor: float, first: float, second: float) -> float:
+    """An engine's; the factor is that of the scenario's `gpu` line."""
+    return 100 * factor * mean_load_between(gpu, first, second)
+
+
+def gpm_mib_per_second(gpu: Gpu, bytes_per_second: float, first: float, second: float) -> float:
+    """A stream's: PCIe's rates, or 1024 times a link's KiB a second."""
+    return bytes_per_second * mean_load_between(gpu, first, second) / 1048576
