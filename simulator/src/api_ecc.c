@@ -1,7 +1,6 @@
 /* Memory errors and what was done about them. */
 #include "api.h"
-
-#include <unistd.h>
+#include "mig.h"
 
 /* Where the card counts errors at all, and it is switched on. */
 static bool counts_errors(const Gpu *gpu) { return gpu->preset->data_center && gpu->ecc; }
@@ -24,11 +23,17 @@ NVML_API nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, unsigned 
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, unsigned type,
                                                       unsigned counter, unsigned location,
                                                       unsigned long long *count) {
-    BEGIN_DEVICE(call, device);
+    BEGIN_ANY_DEVICE(call, device);
     WANT(count != NULL && type < 2 && counter < 2 && location < LOCATIONS);
     SUPPORTED(counts_errors(call.view.gpu));
+    bool uncorrected = type == 1, of_late = counter == 0;
+    /* Instances know what went wrong in them since the driver was loaded; then the GPU does not. */
+    if (call.view.mig != NULL)
+        SUPPORTED(location == LOCATION_SRAM && uncorrected && of_late);
+    else
+        SUPPORTED(!of_late || !mig_mode(&call.view));
     SUPPORTED(location == LOCATION_DRAM || location == LOCATION_SRAM);
-    *count = model_ecc(&call.view, type == 1, location, counter == 0);
+    *count = model_ecc(&call.view, uncorrected, location, of_late);
     return NVML_SUCCESS;
 }
 
@@ -85,7 +90,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *c
                                                 unsigned *failure) {
     BEGIN_DEVICE(call, device);
     WANT(corrected != NULL && uncorrected != NULL && pending != NULL && failure != NULL);
-    SUPPORTED(preset_remaps_rows(call.view.gpu->preset));
+    SUPPORTED(preset_remaps_rows(call.view.gpu->preset) && !mig_mode(&call.view));
     *corrected = (unsigned)model_event_sum(&call.view, FAULT_REMAP, EVENT_CORRECTED);
     *uncorrected = (unsigned)model_event_sum(&call.view, FAULT_REMAP, EVENT_UNCORRECTED);
     *pending = model_event_sum(&call.view, FAULT_REMAP, EVENT_PENDING) > 0;
@@ -99,7 +104,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRowRemapperHistogram(nvmlDevice_t device,
                                                         nvmlRowRemapperHistogramValues_t *values) {
     BEGIN_DEVICE(call, device);
     WANT(values != NULL);
-    SUPPORTED(preset_remaps_rows(call.view.gpu->preset));
+    SUPPORTED(preset_remaps_rows(call.view.gpu->preset) && !mig_mode(&call.view));
     uint64_t rows = model_event_sum(&call.view, FAULT_REMAP, EVENT_CORRECTED) +
                     model_event_sum(&call.view, FAULT_REMAP, EVENT_UNCORRECTED);
     /* Each remapped row is in a bank of its own, which then has a little less to spare. */
@@ -116,7 +121,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetSramEccErrorStatus(nvmlDevice_t device,
     if (status->version != STRUCT_VERSION(*status, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     SUPPORTED(counts_errors(call.view.gpu));
-    if (geteuid() != 0)
+    if (!context_is_root(call.view.scenario))
         return NVML_ERROR_NO_PERMISSION;
     uint64_t uncorrected = model_ecc(&call.view, true, LOCATION_SRAM, false);
     *status = (nvmlEccSramErrorStatus_v1_t){

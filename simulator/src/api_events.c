@@ -1,5 +1,6 @@
 /* Waiting for events: Xid errors and ECC errors. */
 #include "api.h"
+#include "mig.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -108,6 +109,13 @@ static bool any_lost(const nvmlEventSet_t set, const Scenario *scenario, double 
     return false;
 }
 
+/* The instance that an event happened in. */
+static void name_instance(const View *view, const Fault *fault, nvmlEventData_t *data) {
+    const MigInstance *instance = fault->mig >= 0 ? mig_by_index(view, (unsigned)fault->mig) : NULL;
+    data->gpuInstanceId = instance != NULL ? instance->id : 0xFFFFFFFF;
+    data->computeInstanceId = instance != NULL ? 0 : 0xFFFFFFFF;
+}
+
 /* Looks once: an event, a lost GPU, or a timeout for "nothing yet". */
 static nvmlReturn_t look(nvmlEventSet_t set, bool with_instances, nvmlEventData_t *data) {
     const Scenario *scenario = context_scenario();
@@ -123,7 +131,8 @@ static nvmlReturn_t look(nvmlEventSet_t set, bool with_instances, nvmlEventData_
     data->eventType = event_type(event.fault);
     data->eventData = event.fault->kind == FAULT_XID ? event.fault->value : 0;
     if (with_instances)
-        data->gpuInstanceId = data->computeInstanceId = 0xFFFFFFFF;
+        name_instance(&(View){scenario, &scenario->gpus[event.gpu], NULL, event.gpu, event.at},
+                      event.fault, data);
     return NVML_SUCCESS;
 }
 

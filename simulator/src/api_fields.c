@@ -1,5 +1,6 @@
 /* Readings by field number, many in one call. */
 #include "fields.h"
+#include "mig.h"
 
 enum { FIELD_MAX = 308, LANES = 16 };
 
@@ -81,7 +82,8 @@ static nvmlReturn_t remap_field(const View *view, nvmlFieldValue_t *field) {
     static const Part parts[] = {EVENT_CORRECTED, EVENT_UNCORRECTED, EVENT_PENDING, EVENT_FAILURE};
     unsigned place = field->fieldId - 142;
     uint64_t sum = model_event_sum(view, FAULT_REMAP, parts[place]);
-    return give_uint(field, preset_remaps_rows(view->gpu->preset), place < 2 ? sum : sum > 0);
+    return give_uint(field, preset_remaps_rows(view->gpu->preset) && !mig_mode(view),
+                     place < 2 ? sum : sum > 0);
 }
 
 static nvmlReturn_t pcie_field(const View *view, nvmlFieldValue_t *field) {

@@ -1,12 +1,15 @@
 /* The performance monitor: samples, and metrics over the time between two of them. */
 #include "api.h"
 #include "gpm.h"
+#include "mig.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct nvmlGpmSample {
     bool filled;
     unsigned gpu;
+    const MigInstance *instance; /* of a scenario, which stays in memory; NULL: the whole GPU */
     double t;
 };
 
@@ -37,12 +40,25 @@ NVML_API nvmlReturn_t nvmlGpmSampleGet(nvmlDevice_t device, nvmlGpmSample_t samp
     BEGIN_DEVICE(call, device);
     WANT(sample != NULL);
     SUPPORTED(preset_has_gpm(call.view.gpu->preset));
-    *sample = (struct nvmlGpmSample){true, call.view.index, call.view.t};
+    *sample = (struct nvmlGpmSample){true, call.view.index, NULL, call.view.t};
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlGpmMigSampleGet(nvmlDevice_t device, unsigned id,
+                                          nvmlGpmSample_t sample) {
+    BEGIN_DEVICE(call, device);
+    WANT(sample != NULL);
+    SUPPORTED(preset_has_gpm(call.view.gpu->preset) && mig_mode(&call.view));
+    const MigInstance *instance = mig_by_gpu_instance(&call.view, id);
+    WANT(instance != NULL);
+    *sample = (struct nvmlGpmSample){true, call.view.index, instance, call.view.t};
     return NVML_SUCCESS;
 }
 
 static bool same_source(nvmlGpmSample_t first, nvmlGpmSample_t second) {
-    return first->filled && second->filled && first->gpu == second->gpu && first->t <= second->t;
+    const MigInstance *a = first->instance, *b = second->instance;
+    return first->filled && second->filled && first->gpu == second->gpu && first->t <= second->t &&
+           (a == NULL) == (b == NULL) && (a == NULL || strcmp(a->uuid, b->uuid) == 0);
 }
 
 static nvmlReturn_t read_metric(const View *first, const View *second, nvmlGpmMetric_t *metric) {
@@ -65,6 +81,7 @@ NVML_API nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *get) {
     second.index = get->sample2->gpu;
     WANT(second.index < call.view.scenario->gpu_count);
     second.gpu = &call.view.scenario->gpus[second.index];
+    second.mig = get->sample2->instance;
     second.t = get->sample2->t;
     View first = second;
     first.t = get->sample1->t;

@@ -1,5 +1,6 @@
 /* From numbers and names to handles. */
 #include "context.h"
+#include "mig.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,25 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t
 
 typedef bool (*Matches)(const Gpu *gpu, const char *text);
 
+/* An instance that exists, on a GPU that is there. */
+static nvmlReturn_t by_mig_uuid(const Call *call, const char *uuid, nvmlDevice_t *device) {
+    View view = call->view;
+    unsigned count = context_gpu_count(view.scenario, view.t);
+    for (size_t i = 0; i < view.scenario->mig_count; i++) {
+        const MigInstance *instance = &view.scenario->migs[i];
+        view.index = instance->gpu;
+        view.gpu = &view.scenario->gpus[instance->gpu];
+        if (instance->gpu >= count || strcmp(instance->uuid, uuid) != 0 ||
+            !mig_exists(instance, &view))
+            continue;
+        if (context_gpu_lost(view.scenario, instance->gpu, view.t))
+            return NVML_ERROR_GPU_IS_LOST;
+        *device = context_mig_handle(instance);
+        return *device != NULL ? NVML_SUCCESS : NVML_ERROR_MEMORY;
+    }
+    return NVML_ERROR_NOT_FOUND;
+}
+
 static nvmlReturn_t by_text(const Call *call, const char *text, Matches matches,
                             nvmlDevice_t *device) {
     WANT(text != NULL && device != NULL);
@@ -56,6 +76,11 @@ static nvmlReturn_t by_text(const Call *call, const char *text, Matches matches,
 }
 
 static bool uuid_matches(const Gpu *gpu, const char *text) { return strcmp(gpu->uuid, text) == 0; }
+
+static nvmlReturn_t by_uuid(const Call *call, const char *uuid, nvmlDevice_t *device) {
+    nvmlReturn_t result = by_text(call, uuid, uuid_matches, device);
+    return result == NVML_ERROR_NOT_FOUND ? by_mig_uuid(call, uuid, device) : result;
+}
 
 static bool serial_matches(const Gpu *gpu, const char *text) {
     return gpu->preset->data_center && strcmp(gpu->serial, text) == 0;
@@ -74,7 +99,7 @@ static bool bus_id_matches(const Gpu *gpu, const char *text) {
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device) {
     BEGIN(call);
-    return by_text(&call, uuid, uuid_matches, device);
+    return by_uuid(&call, uuid, device);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_v1_t *uuid, nvmlDevice_t *device) {
@@ -83,7 +108,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_v1_t *uuid, nvml
     if (uuid->version != STRUCT_VERSION(*uuid, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     WANT(uuid->type == 1);
-    return by_text(&call, uuid->value.str, uuid_matches, device);
+    return by_uuid(&call, uuid->value.str, device);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t *device) {

@@ -1,14 +1,23 @@
 /* What a GPU is and how it is set up. */
 #include "api.h"
 
+#include <stdio.h>
+
 NVML_API nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned length) {
-    BEGIN_DEVICE(call, device);
-    return give_text(call.view.gpu->name, name, length);
+    BEGIN_ANY_DEVICE(call, device);
+    const Gpu *gpu = call.view.gpu;
+    if (call.view.mig == NULL)
+        return give_text(gpu->name, name, length);
+    char text[sizeof gpu->name + 24];
+    snprintf(text, sizeof text, "%s MIG %s", gpu->name,
+             gpu->preset->mig_names[call.view.mig->profile]);
+    return give_text(text, name, length);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned length) {
-    BEGIN_DEVICE(call, device);
-    return give_text(call.view.gpu->uuid, uuid, length);
+    BEGIN_ANY_DEVICE(call, device);
+    return give_text(call.view.mig != NULL ? call.view.mig->uuid : call.view.gpu->uuid, uuid,
+                     length);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetSerial(nvmlDevice_t device, char *serial, unsigned length) {
@@ -83,14 +92,9 @@ NUMBER(nvmlDeviceGetInforomConfigurationChecksum, gpu->preset->inforom != NULL,
        0x5AE2C1F0 + call.view.index)
 NUMBER(nvmlDeviceGetAccountingMode, true, 0)
 NUMBER(nvmlDeviceGetAccountingBufferSize, true, 4000)
-NUMBER(nvmlDeviceGetMaxMigDeviceCount, true, gpu->preset->has_mig ? 7 : 0)
-NUMBER(nvmlDeviceIsMigDeviceHandle, true, 0)
-NUMBER(nvmlDeviceGetGpuInstanceId, false, 0)
-NUMBER(nvmlDeviceGetComputeInstanceId, false, 0)
 
 PAIR(nvmlDeviceGetCudaComputeCapability, true, gpu->preset->cc_major, gpu->preset->cc_minor)
 PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc)
-PAIR(nvmlDeviceGetMigMode, gpu->preset->has_mig, 0, 0)
 PAIR(nvmlDeviceGetDriverModel, false, 0, 0)
 PAIR(nvmlDeviceGetDriverModel_v2, false, 0, 0)
 PAIR(nvmlDeviceGetGpuOperationMode, false, 0, 0)
@@ -101,15 +105,6 @@ NVML_API nvmlReturn_t nvmlDeviceGetDefaultEccMode(nvmlDevice_t device, unsigned 
     WANT(mode != NULL);
     *mode = call.view.gpu->preset->data_center;
     return NVML_SUCCESS;
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index,
-                                                          nvmlDevice_t *mig) {
-    BEGIN_DEVICE(call, device);
-    (void)index;
-    WANT(mig != NULL);
-    SUPPORTED(call.view.gpu->preset->has_mig);
-    return NVML_ERROR_NOT_FOUND;
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetAddressingMode(nvmlDevice_t device,

@@ -1,38 +1,52 @@
 /* Who uses the GPU. */
 #include "api.h"
+#include "mig.h"
 
-/* MIG is off: no process belongs to an instance. */
+/* What stands for "in no instance". */
 static const unsigned no_instance = 0xFFFFFFFF;
 
-typedef void (*Store)(void *list, unsigned place, const Process *process);
+typedef void (*Store)(void *list, unsigned place, const Process *process,
+                      const MigInstance *instance);
 
-static void store_v1(void *list, unsigned place, const Process *process) {
+static void store_v1(void *list, unsigned place, const Process *process,
+                     const MigInstance *instance) {
+    (void)instance;
     ((nvmlProcessInfo_v1_t *)list)[place] =
         (nvmlProcessInfo_v1_t){.pid = process->pid, .usedGpuMemory = process->memory};
 }
 
-static void store_v2(void *list, unsigned place, const Process *process) {
-    ((nvmlProcessInfo_v2_t *)list)[place] =
-        (nvmlProcessInfo_v2_t){process->pid, process->memory, no_instance, no_instance};
+static void store_v2(void *list, unsigned place, const Process *process,
+                     const MigInstance *instance) {
+    unsigned id = instance != NULL ? instance->id : no_instance;
+    ((nvmlProcessInfo_v2_t *)list)[place] = (nvmlProcessInfo_v2_t){
+        process->pid, process->memory, id, instance != NULL ? 0 : no_instance};
 }
 
-static void store_detail(void *list, unsigned place, const Process *process) {
-    ((nvmlProcessDetail_v1_t *)list)[place] =
-        (nvmlProcessDetail_v1_t){process->pid, process->memory, no_instance, no_instance, 0};
+static void store_detail(void *list, unsigned place, const Process *process,
+                         const MigInstance *instance) {
+    unsigned id = instance != NULL ? instance->id : no_instance;
+    ((nvmlProcessDetail_v1_t *)list)[place] = (nvmlProcessDetail_v1_t){
+        process->pid, process->memory, id, instance != NULL ? 0 : no_instance, 0};
 }
 
-/* Fills the list, or only counts when it is too short. */
+/* Fills the list, or only counts when it is too short. A MIG device only shows its own; the whole
+ * GPU shows all of them, to administrators. */
 static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned *count, void *list,
                                    Store store) {
     WANT(count != NULL);
     const Scenario *scenario = view->scenario;
     unsigned room = list != NULL ? *count : 0, found = 0;
+    if (view->mig == NULL && mig_mode(view) && !context_is_root(scenario))
+        return NVML_ERROR_NO_PERMISSION;
     for (size_t i = 0; i < scenario->process_count; i++) {
         const Process *process = &scenario->processes[i];
         if (process->type != type || !process_runs(process, view))
             continue;
+        const MigInstance *instance = mig_of_process(process, view);
+        if (view->mig != NULL && view->mig != instance)
+            continue;
         if (found < room)
-            store(list, found, process);
+            store(list, found, process, instance);
         found++;
     }
     *count = found;
@@ -41,7 +55,7 @@ static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned 
 
 #define LIST(function, type, store)                                                                \
     NVML_API nvmlReturn_t function(nvmlDevice_t device, unsigned *count, void *list) {             \
-        BEGIN_DEVICE(call, device);                                                                \
+        BEGIN_ANY_DEVICE(call, device);                                                            \
         return list_processes(&call.view, type, count, list, store);                               \
     }
 
@@ -57,7 +71,7 @@ LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, PROCESS_MPS, store_v2)
 
 NVML_API nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
                                                             nvmlProcessDetailList_v1_t *list) {
-    BEGIN_DEVICE(call, device);
+    BEGIN_ANY_DEVICE(call, device);
     WANT(list != NULL);
     if (list->version != STRUCT_VERSION(*list, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
@@ -93,6 +107,7 @@ static nvmlReturn_t list_samples(const Call *call, unsigned long long last_seen,
                                  void *list, StoreSample store) {
     enum { RING = 100 };
     WANT(count != NULL);
+    SUPPORTED(!mig_mode(&call->view));
     if (list == NULL) {
         /* A call without a list asks for the size of the driver's ring. */
         *count = RING;

@@ -1,5 +1,6 @@
 /* The ring of recent readings that the driver keeps: 120, one each 20 ms. */
 #include "api.h"
+#include "mig.h"
 
 enum { RING = 120, STEP_US = 20000 };
 
@@ -17,6 +18,10 @@ static bool sampled(const Preset *preset, unsigned type) {
     default:
         return true;
     }
+}
+
+static bool is_utilization(unsigned type) {
+    return type != POWER && type != MODULE_POWER && type != SM_CLOCK && type != MEMORY_CLOCK;
 }
 
 static unsigned reading(const View *view, unsigned type) {
@@ -52,6 +57,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, unsigned type,
     BEGIN_DEVICE(call, device);
     WANT(value_type != NULL && count != NULL && type <= OFA);
     SUPPORTED(sampled(call.view.gpu->preset, type));
+    SUPPORTED(!is_utilization(type) || !mig_mode(&call.view));
     *value_type = VALUE_UINT;
     if (samples == NULL) {
         *count = RING;

@@ -1,10 +1,12 @@
 /* Utilisation and memory. */
 #include "api.h"
+#include "mig.h"
 
 NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
                                                     nvmlUtilization_t *utilization) {
     BEGIN_DEVICE(call, device);
     WANT(utilization != NULL);
+    SUPPORTED(!mig_mode(&call.view)); /* a GPU in pieces has no utilisation as a whole */
     utilization->gpu = model_percent(model_load(&call.view));
     utilization->memory = model_memory_percent(&call.view);
     return NVML_SUCCESS;
@@ -14,7 +16,8 @@ NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
 enum { ENGINE_PERIOD_US = 167000 };
 
 #define ENGINE(function, condition, factor)                                                        \
-    PAIR(function, condition, model_percent((factor) * model_load(view)), ENGINE_PERIOD_US)
+    PAIR(function, (condition) && !mig_mode(view), model_percent((factor) * model_load(view)),     \
+         ENGINE_PERIOD_US)
 
 ENGINE(nvmlDeviceGetEncoderUtilization, gpu->preset->has_encoder, gpu->encoder)
 ENGINE(nvmlDeviceGetDecoderUtilization, true, gpu->decoder)
@@ -25,6 +28,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
                                                       nvmlGpuDynamicPstatesInfo_t *info) {
     BEGIN_DEVICE(call, device);
     WANT(info != NULL);
+    SUPPORTED(!mig_mode(&call.view));
     const double factors[] = {1, 0.6, call.view.gpu->decoder, 0.2};
     *info = (nvmlGpuDynamicPstatesInfo_t){0};
     for (unsigned i = 0; i < 4; i++) {
@@ -86,10 +90,27 @@ NVML_API nvmlReturn_t nvmlDeviceGetEncoderCapacity(nvmlDevice_t device, unsigned
 
 static unsigned long long mib(unsigned number) { return (unsigned long long)number << 20; }
 
+/* Only an administrator sees the whole of a GPU that is cut into instances. */
+static bool hidden(const View *view) {
+    return view->mig == NULL && mig_mode(view) && !context_is_root(view->scenario);
+}
+
+static void instance_memory(const View *view, nvmlMemory_t *memory) {
+    memory->total = mig_memory_total(view->mig, view->gpu);
+    memory->used = mig_memory_used(view->mig, view);
+    memory->free = memory->total - memory->used;
+}
+
 /* The first version counts what the driver keeps for itself as used. */
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
-    BEGIN_DEVICE(call, device);
+    BEGIN_ANY_DEVICE(call, device);
     WANT(memory != NULL);
+    if (hidden(&call.view))
+        return NVML_ERROR_NO_PERMISSION;
+    if (call.view.mig != NULL) {
+        instance_memory(&call.view, memory);
+        return NVML_SUCCESS;
+    }
     memory->total = mib(call.view.gpu->preset->memory_mib);
     memory->used = model_memory_used(&call.view) + mib(call.view.gpu->preset->memory_reserved_mib);
     memory->free = memory->total - memory->used;
@@ -97,10 +118,18 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t 
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
-    BEGIN_DEVICE(call, device);
+    BEGIN_ANY_DEVICE(call, device);
     WANT(memory != NULL);
     if (memory->version != STRUCT_VERSION(*memory, 2))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    if (hidden(&call.view))
+        return NVML_ERROR_NO_PERMISSION;
+    if (call.view.mig != NULL) {
+        nvmlMemory_t plain;
+        instance_memory(&call.view, &plain);
+        *memory = (nvmlMemory_v2_t){memory->version, plain.total, 0, plain.free, plain.used};
+        return NVML_SUCCESS;
+    }
     memory->total = mib(call.view.gpu->preset->memory_mib);
     memory->reserved = mib(call.view.gpu->preset->memory_reserved_mib);
     memory->used = model_memory_used(&call.view);
@@ -109,10 +138,15 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
-    BEGIN_DEVICE(call, device);
+    BEGIN_ANY_DEVICE(call, device);
     WANT(memory != NULL);
     memory->total = mib(call.view.gpu->preset->bar1_mib);
     memory->used = mib(4);
+    if (call.view.mig != NULL) {
+        memory->total =
+            memory->total * mig_profile(call.view.mig)->memory_slices / MIG_MEMORY_SLICES;
+        memory->used = 0;
+    }
     memory->free = memory->total - memory->used;
     return NVML_SUCCESS;
 }

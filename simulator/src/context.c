@@ -1,5 +1,7 @@
 #include "context.h"
 
+#include "mig.h"
+
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -9,12 +11,21 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A handle is an address in this array: it stays good over changes of the scenario. */
 struct nvmlDevice {
     char unused;
 };
 static struct nvmlDevice handles[MAX_GPUS];
+
+/* Handles of MIG devices stand for an instance, which its name tells from others: it may be gone.
+ */
+enum { MAX_MIG_HANDLES = 4096 };
+static struct nvmlDevice mig_handles[MAX_MIG_HANDLES];
+static char mig_uuids[MAX_MIG_HANDLES][sizeof((MigInstance *)NULL)->uuid];
+static atomic_uint mig_handle_count;
+static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
 
 /* A scenario that was replaced is never freed: another thread may still be using it, and only an
  * edit of the file makes a new one. */
@@ -114,10 +125,37 @@ bool context_gpu_lost(const Scenario *scenario, unsigned index, double t) {
 
 nvmlDevice_t context_handle(unsigned index) { return &handles[index]; }
 
-bool context_index(nvmlDevice_t device, unsigned *index) {
-    uintptr_t offset = (uintptr_t)device - (uintptr_t)handles;
-    *index = (unsigned)(offset / sizeof *handles);
-    return (uintptr_t)device >= (uintptr_t)handles && offset < sizeof handles;
+nvmlDevice_t context_mig_handle(const MigInstance *instance) {
+    pthread_mutex_lock(&naming);
+    unsigned count = atomic_load(&mig_handle_count), i = 0;
+    while (i < count && strcmp(mig_uuids[i], instance->uuid) != 0)
+        i++;
+    if (i == count && count < MAX_MIG_HANDLES) {
+        strcpy(mig_uuids[i], instance->uuid);
+        atomic_store(&mig_handle_count, count + 1);
+    }
+    pthread_mutex_unlock(&naming);
+    return i < MAX_MIG_HANDLES ? &mig_handles[i] : NULL;
+}
+
+/* The place of a handle in an array of them; false if it is in none. */
+static bool place_in(nvmlDevice_t device, const struct nvmlDevice *array, unsigned count,
+                     unsigned *place) {
+    uintptr_t offset = (uintptr_t)device - (uintptr_t)array;
+    *place = (unsigned)(offset / sizeof *array);
+    return (uintptr_t)device >= (uintptr_t)array && offset < count * sizeof *array;
+}
+
+/* The instance of a handle's name, whether it exists at present or not; NULL if it never does. */
+static const MigInstance *instance_of(const Scenario *scenario, unsigned place) {
+    for (size_t i = 0; i < scenario->mig_count; i++)
+        if (strcmp(scenario->migs[i].uuid, mig_uuids[place]) == 0)
+            return &scenario->migs[i];
+    return NULL;
+}
+
+bool context_is_root(const Scenario *scenario) {
+    return scenario->root >= 0 ? scenario->root : geteuid() == 0;
 }
 
 void context_sleep(double seconds) {
@@ -194,26 +232,50 @@ nvmlReturn_t call_begin(const char *name, Call *call) {
     return suffer(name, &call->view);
 }
 
-nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call) {
+/* Which GPU a handle is of, and which MIG instance if it is one's. */
+static nvmlReturn_t find_device(nvmlDevice_t device, View *view) {
+    unsigned place;
+    if (place_in(device, handles, MAX_GPUS, &view->index))
+        return NVML_SUCCESS;
+    if (!place_in(device, mig_handles, atomic_load(&mig_handle_count), &place))
+        return NVML_ERROR_INVALID_ARGUMENT;
+    view->mig = instance_of(view->scenario, place);
+    if (view->mig == NULL)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    view->index = view->mig->gpu;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t call_begin_any_device(const char *name, nvmlDevice_t device, Call *call) {
     *call = (Call){.view.scenario = context_scenario()};
     const Scenario *scenario = call->view.scenario;
     if (atomic_load(&users) == 0 || scenario == NULL)
         return NVML_ERROR_UNINITIALIZED;
-    if (!context_index(device, &call->view.index))
-        return NVML_ERROR_INVALID_ARGUMENT;
+    nvmlReturn_t result = find_device(device, &call->view);
+    if (result != NVML_SUCCESS)
+        return result;
     delay(scenario, name);
     set_time(call);
     /* A handle from a time when there were more GPUs. */
     if (call->view.index >= context_gpu_count(scenario, call->view.t))
         return NVML_ERROR_GPU_IS_LOST;
     call->view.gpu = &scenario->gpus[call->view.index];
-    nvmlReturn_t result = suffer(name, &call->view);
+    result = suffer(name, &call->view);
     if (result != NVML_SUCCESS)
         return result;
     set_time(call); /* a hang may have passed */
     if (context_gpu_lost(scenario, call->view.index, call->view.t))
         return NVML_ERROR_GPU_IS_LOST;
-    return NVML_SUCCESS;
+    /* The handle of an instance that is no more is no handle. */
+    bool gone = call->view.mig != NULL && !mig_exists(call->view.mig, &call->view);
+    return gone ? NVML_ERROR_INVALID_ARGUMENT : NVML_SUCCESS;
+}
+
+nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call) {
+    nvmlReturn_t result = call_begin_any_device(name, device, call);
+    if (result == NVML_SUCCESS && call->view.mig != NULL)
+        return NVML_ERROR_NOT_SUPPORTED;
+    return result;
 }
 
 nvmlReturn_t context_init(const char *name) {

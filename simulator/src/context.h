@@ -12,6 +12,7 @@ typedef struct {
 /* Each gives the result to return at once, unless it is NVML_SUCCESS. */
 nvmlReturn_t call_begin(const char *name, Call *call);
 nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call);
+nvmlReturn_t call_begin_any_device(const char *name, nvmlDevice_t device, Call *call);
 
 #define BEGIN(call)                                                                                \
     Call call;                                                                                     \
@@ -25,6 +26,15 @@ nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call
     Call call;                                                                                     \
     do {                                                                                           \
         nvmlReturn_t result_ = call_begin_device(__func__, device, &call);                         \
+        if (result_ != NVML_SUCCESS)                                                               \
+            return result_;                                                                        \
+    } while (0)
+
+/* For the calls that take MIG devices as well; to the others those are NOT_SUPPORTED. */
+#define BEGIN_ANY_DEVICE(call, device)                                                             \
+    Call call;                                                                                     \
+    do {                                                                                           \
+        nvmlReturn_t result_ = call_begin_any_device(__func__, device, &call);                     \
         if (result_ != NVML_SUCCESS)                                                               \
             return result_;                                                                        \
     } while (0)
@@ -53,8 +63,9 @@ double context_time(const Scenario *scenario, int64_t *now_us);
 unsigned context_gpu_count(const Scenario *scenario, double t);
 bool context_gpu_lost(const Scenario *scenario, unsigned index, double t);
 nvmlDevice_t context_handle(unsigned index);
-/* False if it is no handle of this library. */
-bool context_index(nvmlDevice_t device, unsigned *index);
+/* NULL when more instances have come and gone than there is room for. */
+nvmlDevice_t context_mig_handle(const MigInstance *instance);
+bool context_is_root(const Scenario *scenario);
 /* Sleeps in a way that no signal handler shortens. */
 void context_sleep(double seconds);
 

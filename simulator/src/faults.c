@@ -77,6 +77,14 @@ static bool set_value(Parser *parser, const char *value, void *target) {
     return set_unsigned(parser, value, &((Fault *)target)->value);
 }
 
+static bool set_mode(Parser *parser, const char *value, void *target) {
+    bool on;
+    if (!set_switch(parser, value, &on))
+        return false;
+    ((Fault *)target)->value = on;
+    return true;
+}
+
 static bool set_gpu_count(Parser *parser, const char *value, void *target) {
     unsigned most = parser->scenario->gpu_count;
     parser->gpu_named = true;
@@ -108,8 +116,16 @@ static const KindRule rules[] = {
     {"nvlink-down", FAULT_NVLINK_DOWN, false, NULL, NULL, {"gpu", "link"}, {"link"}},
     {"pcie-link", FAULT_PCIE_LINK, false, NULL, NULL, {"gpu", "width"}, {"width"}},
     {"recovery", FAULT_RECOVERY, false, NULL, NULL, {"gpu", "action"}, {"action"}},
-    {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code"}, {"code"}},
-    {"ecc", FAULT_ECC, true, NULL, NULL, {"gpu", "corrected", "uncorrected", "location"}, {NULL}},
+    {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code", "mig"}, {"code"}},
+    {"mig-mode", FAULT_MIG_MODE, false, "on or off", set_mode, {"gpu"}, {NULL}},
+    {"mig-pending", FAULT_MIG_PENDING, false, "on or off", set_mode, {"gpu"}, {NULL}},
+    {"ecc",
+     FAULT_ECC,
+     true,
+     NULL,
+     NULL,
+     {"gpu", "corrected", "uncorrected", "location", "mig"},
+     {NULL}},
     {"remap",
      FAULT_REMAP,
      true,
@@ -157,6 +173,7 @@ static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
                           {"uncorrected", set_unsigned, &fault->uncorrected},
                           {"location", set_location, fault},
                           {"pending", set_unsigned, &fault->pending},
+                          {"mig", set_mig, &fault->mig},
                           {"failure", set_unsigned, &fault->failure}};
     size_t i = 0;
     while (strcmp(all[i].key, key) != 0)
@@ -238,7 +255,7 @@ static bool read_keys(Parser *parser, size_t first, const KindRule *rule, Fault 
 
 bool read_fault(Parser *parser) {
     Scenario *scenario = parser->scenario;
-    Fault fault = {.duration = INFINITY, .gpus = ~(GpuMask)0, .location = LOCATION_DRAM};
+    Fault fault = {.duration = INFINITY, .gpus = ~(GpuMask)0, .location = LOCATION_DRAM, .mig = -1};
     size_t next;
     if (scenario->fault_count == MAX_FAULTS)
         return fail(parser, "more than %d \"at\" lines", MAX_FAULTS);
@@ -252,7 +269,7 @@ bool read_fault(Parser *parser) {
         return fail(parser,
                     "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
                     "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
-                    "pcie-replay, counter, retire, reset-counters)",
+                    "pcie-replay, counter, retire, mig-mode, mig-pending, reset-counters)",
                     parser->words[next]);
     fault.kind = rule->kind;
     size_t wanted = rule->argument != NULL ? 2 : 1;

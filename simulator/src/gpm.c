@@ -1,5 +1,7 @@
 #include "gpm.h"
 
+#include "mig.h"
+
 #include <stddef.h>
 
 /* What part of the load each metric shows: ANSWERS.md has the same table. */
@@ -23,10 +25,11 @@ static const struct {
 
 enum { SHARES = sizeof shares / sizeof *shares };
 
-/* The mean load between the samples. */
+/* The mean load between the samples; a MIG instance has a share of it. */
 static double mean_load(const View *first, const View *second) {
     double before = model_load_integral(first);
-    return (model_load_integral(second) - before) / (second->t - first->t);
+    double mean = (model_load_integral(second) - before) / (second->t - first->t);
+    return second->mig != NULL ? second->mig->share * mean : mean;
 }
 
 typedef struct {
@@ -48,6 +51,9 @@ static nvmlReturn_t stream(const Interval *interval, bool supported, double byte
 
 static nvmlReturn_t engine(const Interval *interval, unsigned number, unsigned have, double factor,
                            double *value) {
+    const MigInstance *instance = interval->view->mig;
+    if (instance != NULL)
+        have = mig_engines(instance, have);
     return give(number < have, 100 * factor * interval->load, value);
 }
 
@@ -83,6 +89,8 @@ static nvmlReturn_t c2c(const Interval *interval, unsigned metric, double *value
 
 static nvmlReturn_t traffic(const Interval *interval, unsigned metric, double *value) {
     const Preset *preset = interval->view->gpu->preset;
+    if (interval->view->mig != NULL) /* links belong to the whole GPU */
+        return NVML_ERROR_NOT_SUPPORTED;
     if (metric == 20)
         return stream(interval, true, (double)preset->pcie_tx_bytes, value);
     if (metric == 21)

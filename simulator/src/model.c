@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include "mig.h"
+
 #include <math.h>
 
 static View at(const View *view, double t) {
@@ -156,6 +158,9 @@ uint64_t model_memory_used(const View *view) {
     for (size_t i = 0; i < view->scenario->process_count; i++)
         if (process_runs(&view->scenario->processes[i], view))
             used += view->scenario->processes[i].memory;
+    for (size_t i = 0; i < view->scenario->mig_count; i++)
+        if (mig_exists(&view->scenario->migs[i], view))
+            used += view->scenario->migs[i].memory;
     uint64_t most = (uint64_t)(gpu->preset->memory_mib - gpu->preset->memory_reserved_mib) << 20;
     return used < most ? used : most;
 }
@@ -241,7 +246,9 @@ uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool v
     double count = 0;
     for (size_t i = 0; i < view->scenario->fault_count; i++) {
         const Fault *fault = &view->scenario->faults[i];
-        if (fault->kind == FAULT_ECC && fault->location == location && fault_touches(fault, view))
+        if (fault->kind != FAULT_ECC || fault->location != location || !fault_touches(fault, view))
+            continue;
+        if (view->mig == NULL || fault->mig == (int)view->mig->index)
             count += times(fault, view, volatile_only) *
                      (uncorrected ? fault->uncorrected : fault->corrected);
     }
@@ -249,7 +256,9 @@ uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool v
 }
 
 bool process_runs(const Process *process, const View *view) {
-    return process->gpus >> view->index & 1 && view->t >= process->from && view->t < process->until;
+    return process->gpus >> view->index & 1 && view->t >= process->from &&
+           view->t < process->until &&
+           (process->mig < 0 || mig_by_index(view, (unsigned)process->mig) != NULL);
 }
 
 unsigned model_process_sm(const Process *process, const View *view) {

@@ -9,6 +9,7 @@
 typedef struct {
     const Scenario *scenario;
     const Gpu *gpu;
+    const MigInstance *mig; /* NULL: the whole GPU */
     unsigned index;
     double t;
 } View;
@@ -62,7 +63,8 @@ uint64_t model_event_sum(const View *view, FaultKind kind, Part part);
 uint64_t model_counter(const View *view, unsigned field, unsigned scope);
 /* The window of this kind that is in force, the last listed one; NULL if there is none. */
 const Fault *model_window(const View *view, FaultKind kind);
-/* Sums over ECC events: `volatile_only` counts since the last reset. */
+/* Sums over ECC events, of the MIG instance if the view is one's: `volatile_only` counts since the
+ * last reset. */
 uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool volatile_only);
 bool process_runs(const Process *process, const View *view);
 unsigned model_process_sm(const Process *process, const View *view);

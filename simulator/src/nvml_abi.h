@@ -281,6 +281,18 @@ typedef struct {
 } nvmlEventData_t;
 
 typedef struct {
+    unsigned multiprocessorCount;
+    unsigned sharedCopyEngineCount;
+    unsigned sharedDecoderCount;
+    unsigned sharedEncoderCount;
+    unsigned sharedJpegCount;
+    unsigned sharedOfaCount;
+    unsigned gpuInstanceSliceCount;
+    unsigned computeInstanceSliceCount;
+    unsigned long long memorySizeMB;
+} nvmlDeviceAttributes_t;
+
+typedef struct {
     unsigned version;
     char branch[80];
 } nvmlSystemDriverBranchInfo_v1_t;

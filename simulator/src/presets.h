@@ -47,6 +47,8 @@ typedef struct {
     /* milliwatts that a module takes besides its GPU, idle and at full load; 0: no module */
     unsigned module_idle, module_load;
     unsigned fans;
+    const char *mig_names[7]; /* see mig_profiles.c for what they are */
+    unsigned mig_multiprocessors[7];
     unsigned decoders, jpegs, ofas; /* engines; only counted where they can be told apart */
     unsigned pstate_load, pstate_idle;
     bool data_center; /* serial number, application clocks, ECC counters */

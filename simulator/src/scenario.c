@@ -40,6 +40,7 @@ static Scenario *scenario_new(void) {
     scenario->cuda = 13000;
     scenario->start_us = boot_time_us();
     scenario->pcie_counter_bits = 64;
+    scenario->root = -1;
     scenario->gpu_count = 8;
     for (unsigned i = 0; i < scenario->gpu_count; i++)
         gpu_set_up(&scenario->gpus[i], i, preset_find("h200"));

@@ -10,7 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAX_GPUS = 32, MAX_PROCESSES = 512, MAX_FAULTS = 256, MAX_LATENCIES = 64, MAX_MISSING = 64 };
+enum {
+    MAX_GPUS = 32,
+    MAX_PROCESSES = 512,
+    MAX_FAULTS = 256,
+    MAX_MIGS = 256,
+    MAX_LATENCIES = 64,
+    MAX_MISSING = 64
+};
 enum { CALL_NAME_SIZE = 64 };
 
 typedef uint64_t GpuMask;
@@ -35,9 +42,21 @@ typedef struct {
     unsigned power_limit_mw;
     uint64_t memory_base, memory_load;  /* bytes: always used; used in proportion to the load */
     double encoder, decoder, jpeg, ofa; /* engine utilisation at full load */
-    bool persistence, ecc;
+    bool persistence, ecc, mig;
     Load load;
 } Gpu;
+
+/* One instance of a GPU that is cut into several. */
+typedef struct {
+    unsigned gpu;
+    unsigned profile; /* a place in mig_profiles */
+    unsigned index;   /* of the MIG device on its GPU */
+    unsigned id;      /* of the GPU instance */
+    uint64_t memory;  /* bytes in use besides what processes take */
+    double share;     /* of the GPU's load */
+    double from, until;
+    char uuid[48];
+} MigInstance;
 
 typedef enum { PROCESS_COMPUTE, PROCESS_GRAPHICS, PROCESS_MPS } ProcessType;
 
@@ -49,6 +68,7 @@ typedef struct {
     bool follows_load; /* no sm= given: its share of the GPU's utilisation */
     unsigned sm, mem, enc, dec;
     double from, until;
+    int mig; /* the index of the MIG device that it is in; -1: none */
     char name[64];
 } Process;
 
@@ -70,6 +90,8 @@ typedef enum {
     FAULT_PCIE_REPLAY,
     FAULT_COUNTER,
     FAULT_RETIRE,
+    FAULT_MIG_MODE,
+    FAULT_MIG_PENDING,
     FAULT_RESET_COUNTERS
 } FaultKind;
 
@@ -84,6 +106,7 @@ typedef struct {
     unsigned value; /* xid code, number of GPUs, link, link width, recovery action, a count */
     unsigned corrected, uncorrected, location;
     unsigned pending, failure;
+    int mig;               /* the MIG device that it happens in; -1: none */
     unsigned field, scope; /* which counter, of which link or lane */
 } Fault;
 
@@ -100,8 +123,11 @@ typedef struct Scenario {
     bool frozen;
     double frozen_at;
     unsigned pcie_counter_bits;
+    int root; /* whether clients are; -1: whoever they are */
     unsigned gpu_count;
     Gpu gpus[MAX_GPUS];
+    size_t mig_count;
+    MigInstance migs[MAX_MIGS];
     size_t process_count;
     Process processes[MAX_PROCESSES];
     size_t fault_count;

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Scrambles an index into digits that look like a serial number, the same on every machine. */
-static uint64_t scramble(uint64_t value) {
+uint64_t scramble(uint64_t value) {
     value = (value + 1) * 0x9E3779B97F4A7C15ULL;
     value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
     value = (value ^ (value >> 27)) * 0x94D049BB133111EBULL;
@@ -171,7 +170,8 @@ static bool read_one_gpu(Parser *parser, Gpu *gpu, unsigned index) {
                               {"jpeg", set_ratio, &gpu->jpeg},
                               {"ofa", set_ratio, &gpu->ofa},
                               {"persistence", set_switch, &gpu->persistence},
-                              {"ecc", set_switch, &gpu->ecc}};
+                              {"ecc", set_switch, &gpu->ecc},
+                              {"mig", set_switch, &gpu->mig}};
     if (!READ_OPTIONS(parser, 2, options))
         return false;
     const Preset *preset = gpu->preset;
@@ -180,6 +180,8 @@ static bool read_one_gpu(Parser *parser, Gpu *gpu, unsigned index) {
                     preset->power_min / 1000, preset->power_max / 1000);
     if (gpu->ecc && !preset->data_center)
         return fail(parser, "%s has no ECC", preset->id);
+    if (gpu->mig && !preset->has_mig)
+        return fail(parser, "%s has no MIG", preset->id);
     return true;
 }
 
@@ -259,12 +261,21 @@ static bool set_sm(Parser *parser, const char *value, void *target) {
     return set_percent(parser, value, &process->sm);
 }
 
+static bool read_root(Parser *parser) {
+    bool root;
+    if (!want_words(parser, 2, "root on|off") || !no_more_words(parser, 2) ||
+        !set_switch(parser, parser->words[1], &root))
+        return false;
+    parser->scenario->root = root;
+    return true;
+}
+
 static bool read_process(Parser *parser) {
     Scenario *scenario = parser->scenario;
     if (scenario->process_count == MAX_PROCESSES)
         return fail(parser, "more than %d processes", MAX_PROCESSES);
     Process *process = &scenario->processes[scenario->process_count];
-    *process = (Process){.follows_load = true, .until = INFINITY};
+    *process = (Process){.follows_load = true, .until = INFINITY, .mig = -1};
     TextField name = {process->name, sizeof process->name};
     const Option options[] = {{"pid", set_unsigned, &process->pid},
                               {"gpu", set_gpus, &process->gpus},
@@ -276,6 +287,7 @@ static bool read_process(Parser *parser) {
                               {"dec", set_percent, &process->dec},
                               {"from", set_duration, &process->from},
                               {"until", set_duration, &process->until},
+                              {"mig", set_mig, &process->mig},
                               {"name", set_text, &name}};
     if (!READ_OPTIONS(parser, 1, options))
         return false;
@@ -344,12 +356,13 @@ bool read_statement(Parser *parser) {
                       {"gpu", read_gpu},         {"load", read_load},
                       {"process", read_process}, {"latency", read_latency},
                       {"missing", read_missing}, {"pcie-counter-bits", read_counter_bits},
+                      {"mig", read_mig},         {"root", read_root},
                       {"at", read_fault}};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         if (strcmp(statements[i].name, parser->words[0]) == 0)
             return statements[i].read(parser);
     return fail(parser,
                 "unknown statement \"%s\" (known: driver, start, freeze, gpus, gpu, load, process, "
-                "latency, missing, pcie-counter-bits, at)",
+                "latency, missing, pcie-counter-bits, mig, root, at)",
                 parser->words[0]);
 }

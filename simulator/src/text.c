@@ -177,6 +177,16 @@ bool set_switch(Parser *parser, const char *value, void *target) {
     return true;
 }
 
+bool set_mig(Parser *parser, const char *value, void *target) {
+    unsigned number;
+    if (!set_unsigned(parser, value, &number))
+        return false;
+    if (number > 6)
+        return fail(parser, "\"%s\" is not a MIG device, 0 to 6", value);
+    *(int *)target = (int)number;
+    return true;
+}
+
 /* One number or a range such as 2-5. */
 static bool add_gpus(Parser *parser, const char *part, GpuMask *mask) {
     char *end;

@@ -43,6 +43,7 @@ bool set_duration(Parser *parser, const char *value, void *target); /* double, s
 bool set_size(Parser *parser, const char *value, void *target);     /* uint64_t, bytes */
 bool set_watts(Parser *parser, const char *value, void *target);    /* unsigned, milliwatts */
 bool set_switch(Parser *parser, const char *value, void *target);   /* bool: on, off */
+bool set_mig(Parser *parser, const char *value, void *target);      /* int: a MIG device, 0 to 6 */
 bool set_gpus(Parser *parser, const char *value, void *target);     /* GpuMask */
 bool set_call(Parser *parser, const char *value, void *target);     /* char[CALL_NAME_SIZE] */
 bool set_code(Parser *parser, const char *value, void *target);     /* nvmlReturn_t */

@@ -620,3 +620,36 @@ def gpm_engine_percent(gpu: Gpu, factor: float, first: float, second: float) -> 
 def gpm_mib_per_second(gpu: Gpu, bytes_per_second: float, first: float, second: float) -> float:
     """A stream's: PCIe's rates, or 1024 times a link's KiB a second."""
     return bytes_per_second * mean_load_between(gpu, first, second) / 1048576
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A size of MIG instances: slices of seven, slices of memory of eight, the first id."""
+
+    slices: int
+    memory_slices: int
+    first_id: int
+
+
+MIG_PROFILES = {
+    "h200": {
+        "1g.18gb": Profile(1, 1, 7),
+        "1g.18gb+me": Profile(1, 1, 7),
+        "1g.35gb": Profile(1, 2, 7),
+        "2g.35gb": Profile(2, 2, 3),
+        "3g.71gb": Profile(3, 4, 1),
+        "4g.71gb": Profile(4, 4, 1),
+        "7g.141gb": Profile(7, 8, 0),
+    },
+    "a100": {
+        "1g.10gb": Profile(1, 1, 7),
+        "2g.20gb": Profile(2, 2, 3),
+        "3g.40gb": Profile(3, 4, 1),
+        "7g.80gb": Profile(7, 8, 0),
+    },
+}
+
+
+def mig_memory_total(preset: Preset, profile: Profile) -> int:
+    usable = preset.memory_mib - preset.memory_reserved_mib
+    return usable * profile.memory_slices // 8 * MIB

@@ -8,7 +8,8 @@ from tests.simulator.support import SCENARIOS
 
 KINDS = (
     "lost, hang, segfault, error, init, gpu-count, throttle, load, nvlink-down, pcie-link, "
-    "recovery, xid, ecc, remap, pcie-replay, counter, retire, reset-counters"
+    "recovery, xid, ecc, remap, pcie-replay, counter, retire, "
+    "mig-mode, mig-pending, reset-counters"
 )
 REASONS = (
     "applications_clocks, sw_power_cap, hw_slowdown, sync_boost, sw_thermal, hw_thermal, "
@@ -19,7 +20,7 @@ BAD = [
     (
         "gpu-s 8",
         'unknown statement "gpu-s" (known: driver, start, freeze, gpus, gpu, load, process, '
-        "latency, missing, pcie-counter-bits, at)",
+        "latency, missing, pcie-counter-bits, mig, root, at)",
     ),
     (
         "gpus 8 preset=h300",
@@ -47,6 +48,20 @@ BAD = [
     ("gpu 0 memory-base=5GB", '"5GB" is not a size (units: B, KiB, MiB, GiB)'),
     ("gpu 0 preset=rtx4090 ecc=on", "rtx4090 has no ECC"),
     ('gpu 0 name="open', "a quote is not closed"),
+    ("gpu 0 preset=l40s mig=on", "l40s has no MIG"),
+    ("mig gpu=0", "mig needs gpu= and profile="),
+    ("mig gpu=0 profile=1g.10gb", 'h200 has no profile "1g.10gb" (such as 1g.18gb)'),
+    ("gpu 1 preset=rtx4090\nmig gpu=1 profile=1g.18gb", "rtx4090 has no MIG"),
+    ("mig gpu=0 profile=1g.18gb count=8", "GPU 0 has no room for another 1g.18gb"),
+    (
+        "mig gpu=0 profile=3g.71gb count=2\nmig gpu=0 profile=1g.18gb",
+        "GPU 0 has no room for another 1g.18gb",
+    ),
+    ("mig gpu=0 profile=1g.18gb from=5s until=5s", "until is not after from"),
+    ("process pid=1 gpu=0 mig=7", '"7" is not a MIG device, 0 to 6'),
+    ("root", "expected: root on|off"),
+    ("root maybe", '"maybe" is neither on nor off'),
+    ("at 5s mig-mode", "mig-mode wants on or off"),
     ("load gpu=0", "expected: load gpu=GPUS idle|constant|wave|burst ..."),
     ("load 0 idle 1", 'expected gpu=, not "0"'),
     ("load gpu=0 steady 1", 'unknown load "steady" (known: idle, constant, wave, burst)'),
