@@ -1,7 +1,8 @@
 """Writes the page that Prometheus reads.
 
-Most values are the same from one scrape to the next, so a line is written again only when its
-value has changed. What stands where is worked out once, and again only when series come or go.
+Most values are the same from one scrape to the next, so a line, and its family's text, is written
+again only when its value has changed. What stands where is worked out once, and again only when
+series come or go.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -52,11 +53,9 @@ class Page:
             blocks: All that is to be published.
         """
         known = [block.series for block in blocks]
-        if len(known) != len(self._known) or any(
-            new is not old for new, old in zip(known, self._known, strict=True)
-        ):
+        if known != self._known:
             self._sheet = _Sheet(known, self._families(known), self._node)
-            self._known = known
+        self._known = known
         self._sheet.update([block.values for block in blocks])
 
     def render(self, blocks: Sequence[Block], openmetrics: bool) -> bytes:
@@ -78,84 +77,72 @@ class Page:
 
 
 class _Sheet:
-    """The lines of one arrangement of series."""
+    """The lines of one arrangement of series, and the text of each family."""
 
     def __init__(self, blocks: list[tuple[Series, ...]], families: list[Metric], node: str) -> None:
-        self._plain: list[str] = []
         self._headers = [(_header(m, False), _header(m, True)) for m in families]
-        self._present = [0] * len(families)
-        self._header_slots: list[int] = []
-        self._slots = [[0] * len(block) for block in blocks]
-        self._family = [[0] * len(block) for block in blocks]
+        self._texts = [b""] * len(families)
+        self._stale: set[int] = set()
+        self._lines: list[list[str]] = [[] for _ in families]
+        self._slots: list[list[tuple[int, int]]] = []
         self._prefixes = [[_prefix(series, node) for series in block] for block in blocks]
         self._digits = [[series.metric.digits for series in block] for block in blocks]
         self._values: list[Values] = [[None] * len(block) for block in blocks]
-        places: dict[Metric, list[tuple[int, int]]] = {metric: [] for metric in families}
-        for b, block in enumerate(blocks):
-            for s, series in enumerate(block):
-                places[series.metric].append((b, s))
-        for f, metric in enumerate(families):
-            self._header_slots.append(len(self._plain))
-            self._plain.append("")
-            for b, s in places[metric]:
-                self._family[b][s] = f
-                self._slots[b][s] = len(self._plain)
-                self._plain.append("")
+        rank = {metric: f for f, metric in enumerate(families)}
+        for block in blocks:
+            slots = []
+            for series in block:
+                f = rank[series.metric]
+                slots.append((f, len(self._lines[f])))
+                self._lines[f].append("")
+            self._slots.append(slots)
 
     def update(self, values: list[Values]) -> None:
         for b, (new, old) in enumerate(zip(values, self._values, strict=True)):
             if new is not old:
                 self._update_block(b, new, old)
                 self._values[b] = new
+        for f in self._stale:
+            lines = "".join(self._lines[f]).encode()
+            self._texts[f] = self._headers[f][0] + lines if lines else b""
+        self._stale.clear()
 
     def text(self, openmetrics: bool) -> bytes:
         if not openmetrics:
-            return "".join(self._plain).encode()
-        lines = self._plain.copy()
-        for slot, present, header in zip(
-            self._header_slots, self._present, self._headers, strict=True
-        ):
-            if present:
-                lines[slot] = header[1]
-        return ("".join(lines) + "# EOF\n").encode()
+            return b"".join(self._texts)
+        texts = [
+            header + text[len(plain) :]
+            for (plain, header), text in zip(self._headers, self._texts, strict=True)
+            if text
+        ]
+        return b"".join(texts) + b"# EOF\n"
 
     def _update_block(self, b: int, new: Values, old: Values) -> None:
-        lines, slots, prefixes, digits = (
-            self._plain,
-            self._slots[b],
-            self._prefixes[b],
-            self._digits[b],
-        )
+        slots, prefixes, digits = self._slots[b], self._prefixes[b], self._digits[b]
         for s in compress(count(), map(ne, new, old)):
+            f, place = slots[s]
+            self._stale.add(f)
             value = new[s]
             if value is None:
-                lines[slots[s]] = ""
-                self._count(self._family[b][s], -1)
+                self._lines[f][place] = ""
                 continue
-            if old[s] is None:
-                self._count(self._family[b][s], 1)
             places = digits[s]
             if places is not None:
                 value = round(value, places)
             # What floatToGoString does with a number that needs no exponent, in half the time.
             text = repr(float(value)) if value < 1e6 else _go(value)
-            lines[slots[s]] = f"{prefixes[s]}{text}\n"
-
-    def _count(self, family: int, change: int) -> None:
-        """Keep a family's header on the page exactly while it has samples."""
-        self._present[family] += change
-        header = self._headers[family][0] if self._present[family] else ""
-        self._plain[self._header_slots[family]] = header
+            self._lines[f][place] = f"{prefixes[s]}{text}\n"
 
 
-def _header(metric: Metric, openmetrics: bool) -> str:
+def _header(metric: Metric, openmetrics: bool) -> bytes:
     help = metric.help.replace("\\", "\\\\").replace("\n", "\\n")
     if not openmetrics:
         type = "gauge" if metric.type is Type.INFO else metric.type.value
-        return f"# HELP {metric.name} {help}\n# TYPE {metric.name} {type}\n"
+        return f"# HELP {metric.name} {help}\n# TYPE {metric.name} {type}\n".encode()
     unit = f"# UNIT {metric.family} {metric.unit}\n" if metric.unit else ""
     help = help.replace('"', '\\"')
-    return f"# HELP {metric.family} {help}\n# TYPE {metric.family} {metric.type.value}\n{unit}"
+    text = f"# HELP {metric.family} {help}\n# TYPE {metric.family} {metric.type.value}\n{unit}"
+    return text.encode()
 
 
 def _prefix(series: Series, node: str) -> str:
