@@ -104,14 +104,15 @@ class Devices:
         gpus = self._gpus.values()
         troubles = [trouble for gpu in gpus if (trouble := gpu.trouble(now))]
         failure = self._failure or (troubles[0] if troubles else "")
-        if not failure and len(self._gpus) < self._expected:
+        if not failure and len(gpus) < self._expected:
             failure = next(iter(self._unannounced.values()), "starting")
+        read = [gpu for gpu in gpus if gpu.read_at]
         return Status(
             "nvml",
             failure,
-            max((gpu.duration for gpu in gpus if gpu.read_at), default=None),
+            max([gpu.duration for gpu in read], default=None),
             self._last_success,
-            max((now - gpu.read_at for gpu in gpus if gpu.read_at), default=None),
+            now - min([gpu.read_at for gpu in read]) if read else None,
         )
 
     def _gpu(self, uuid: str) -> Gpu:

@@ -9,16 +9,24 @@ from dataclasses import dataclass
 
 from gpuglass.catalogue import device, exporter, host
 from gpuglass.host.registry import Collector
-from gpuglass.pipeline.devices import Devices, Status
+from gpuglass.pipeline.devices import Devices
 from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
 from gpuglass.pipeline.page import Block, Page
 from gpuglass.pipeline.supervisor import Supervisor
 
 try:
-    from isal import igzip  # a third of gzip's time; not built for every processor
+    from isal import igzip_lib  # a third of gzip's time; not built for every processor
 except ImportError:
-    import gzip as igzip  # type: ignore[no-redef]
+    import gzip
+
+    def _compress(page: bytes) -> bytes:
+        return gzip.compress(page, _GZIP_LEVEL)
+else:
+
+    def _compress(page: bytes) -> bytes:
+        return igzip_lib.compress(page, _GZIP_LEVEL, igzip_lib.COMP_GZIP)
+
 
 _log = logging.getLogger(__name__)
 
@@ -125,18 +133,15 @@ class Exporter:
             plain = self._cache.get((openmetrics, False))
             plain = plain or self._render(openmetrics, False, now)
             self._cache[openmetrics, False] = plain
-            return igzip.compress(plain, _GZIP_LEVEL)
+            return _compress(plain)
         return self._page.render(self._blocks(now), openmetrics)
 
     def _blocks(self, now: float) -> list[Block]:
-        blocks = [*self._hosts.blocks(now), *self._self.blocks(self._statuses(now))]
+        blocks, statuses = self._hosts.blocks(now)
         if self._settings.gpus:
             blocks += [*self._devices.blocks(now), self._supervisor.block()]
-        return blocks
-
-    def _statuses(self, now: float) -> list[Status]:
-        gpus = [self._devices.status(now)] if self._settings.gpus else []
-        return gpus + self._hosts.statuses(now)
+            statuses.insert(0, self._devices.status(now))
+        return blocks + self._self.blocks(statuses)
 
     async def _write_ahead(self) -> None:
         """Write the lines of each round of readings when it is in: a scrape then joins them only.

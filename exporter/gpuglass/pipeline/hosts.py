@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _State:
+    patience: float
     block: Block = field(default_factory=Block)
     failure: str = "starting"
     duration: float | None = None
@@ -37,7 +38,10 @@ class Hosts:
 
     def __init__(self, collectors: Iterable[Collector], fast: float, slow: float) -> None:
         self._tempos = (fast, slow)
-        self._states = {collector: _State() for collector in collectors}
+        self._states = {
+            collector: _State(max(3 * self._tempos[collector.slow], 10.0))
+            for collector in collectors
+        }
         self.changed_at = 0.0
 
     def start(self) -> None:
@@ -51,36 +55,31 @@ class Hosts:
                     target=self._repeat, args=(group,), name=group[0].name, daemon=True
                 ).start()
 
-    def blocks(self, now: float) -> list[Block]:
-        """The page's part: what is not older than three of its intervals."""
-        return [
-            state.block
-            for collector, state in self._states.items()
-            if self._failure(collector, state, now) == ""
-        ]
+    def blocks(self, now: float) -> tuple[list[Block], list[Status]]:
+        """The page's part: what is not older than three of its intervals.
 
-    def statuses(self, now: float) -> list[Status]:
-        """How each collector does; ``now`` in seconds of CLOCK_MONOTONIC."""
-        return [
-            Status(
-                collector.name,
-                self._failure(collector, state, now),
-                state.duration,
-                state.last_success,
-                now - state.read_at if state.read_at else None,
+        Args:
+            now: In seconds of CLOCK_MONOTONIC.
+
+        Returns:
+            The part, and how each collector does.
+        """
+        blocks, statuses = [], []
+        for collector, state in self._states.items():
+            age = now - state.read_at if state.read_at else None
+            failure = state.failure
+            if not failure and age is not None and age > state.patience:
+                failure = "silent"
+            if not failure:
+                blocks.append(state.block)
+            statuses.append(
+                Status(collector.name, failure, state.duration, state.last_success, age)
             )
-            for collector, state in self._states.items()
-        ]
+        return blocks, statuses
 
     def complete(self) -> bool:
         """Whether each collector has run."""
         return all(state.failure != "starting" for state in self._states.values())
-
-    def _failure(self, collector: Collector, state: _State, now: float) -> str:
-        if state.failure or state.read_at is None:
-            return state.failure
-        patience = max(3 * self._tempos[collector.slow], 10.0)
-        return "silent" if now - state.read_at > patience else ""
 
     def _repeat(self, collectors: list[Collector]) -> None:
         interval = self._tempos[collectors[0].slow]

@@ -29,9 +29,9 @@ class Itself:
         self._exporter = psutil.Process()
         self._probes: dict[int, psutil.Process] = {}
         self._processes = Block()
-        self._collectors: tuple[str, ...] = ()
+        self._collectors: list[str] = []
         self._statuses: tuple[Series, ...] = ()
-        self._failing: tuple[tuple[str, str], ...] = ()
+        self._failing: list[tuple[str, str]] = []
         self._failures: tuple[Series, ...] = ()
 
     def read_processes(self, probes: list[int]) -> None:
@@ -54,7 +54,7 @@ class Itself:
 
     def blocks(self, statuses: list[Status]) -> list[Block]:
         """The page's part, with how each collector does."""
-        collectors = tuple(status.collector for status in statuses)
+        collectors = [status.collector for status in statuses]
         if collectors != self._collectors:
             self._collectors = collectors
             self._statuses = tuple(
@@ -67,7 +67,7 @@ class Itself:
                     metrics.DATA_AGE,
                 )
             )
-        failing = tuple((s.collector, s.failure) for s in statuses if s.failure)
+        failing = [(status.collector, status.failure) for status in statuses if status.failure]
         if failing != self._failing:
             self._failing = failing
             self._failures = tuple(Series(metrics.COLLECTOR_FAILURE, labels) for labels in failing)
