@@ -5,21 +5,16 @@
 /* Where the card counts errors at all, and it is switched on. */
 static bool counts_errors(const Gpu *gpu) { return gpu->preset->data_center && gpu->ecc; }
 
-static uint64_t both_locations(const View *view, bool uncorrected, bool volatile_only) {
-    return model_ecc(view, uncorrected, LOCATION_DRAM, volatile_only) +
-           model_ecc(view, uncorrected, LOCATION_SRAM, volatile_only);
-}
-
 NVML_API nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, unsigned type,
                                                   unsigned counter, unsigned long long *count) {
     BEGIN_DEVICE(call, device);
     WANT(count != NULL && type < 2 && counter < 2);
     SUPPORTED(counts_errors(call.view.gpu));
-    *count = both_locations(&call.view, type == 1, counter == 0);
+    *count = model_ecc_total(&call.view, type == 1, counter == 0);
     return NVML_SUCCESS;
 }
 
-/* Since Ampere there are only two places. */
+/* Since Ampere there are only two places; what the one before it calls CBU corrects nothing. */
 NVML_API nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, unsigned type,
                                                       unsigned counter, unsigned location,
                                                       unsigned long long *count) {
@@ -32,7 +27,8 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, unsig
         SUPPORTED(location == LOCATION_SRAM && uncorrected && of_late);
     else
         SUPPORTED(!of_late || !mig_mode(&call.view));
-    SUPPORTED(location == LOCATION_DRAM || location == LOCATION_SRAM);
+    SUPPORTED(model_has_location(call.view.gpu->preset, location));
+    SUPPORTED(location != LOCATION_CBU || uncorrected);
     *count = model_ecc(&call.view, uncorrected, location, of_late);
     return NVML_SUCCESS;
 }
@@ -43,9 +39,14 @@ NVML_API nvmlReturn_t nvmlDeviceGetDetailedEccErrors(nvmlDevice_t device, unsign
     BEGIN_DEVICE(call, device);
     WANT(counts != NULL && type < 2 && counter < 2);
     SUPPORTED(counts_errors(call.view.gpu));
+    bool uncorrected = type == 1, of_late = counter == 0;
+    /* What newer cards call SRAM is told as second-level cache. */
     *counts = (nvmlEccErrorCounts_t){
-        .l2Cache = model_ecc(&call.view, type == 1, LOCATION_SRAM, counter == 0),
-        .deviceMemory = model_ecc(&call.view, type == 1, LOCATION_DRAM, counter == 0)};
+        .l1Cache = model_ecc(&call.view, uncorrected, LOCATION_L1, of_late),
+        .l2Cache = model_ecc(&call.view, uncorrected, LOCATION_SRAM, of_late) +
+                   model_ecc(&call.view, uncorrected, LOCATION_L2, of_late),
+        .deviceMemory = model_ecc(&call.view, uncorrected, LOCATION_DRAM, of_late),
+        .registerFile = model_ecc(&call.view, uncorrected, LOCATION_REGISTERS, of_late)};
     return NVML_SUCCESS;
 }
 
@@ -120,7 +121,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetSramEccErrorStatus(nvmlDevice_t device,
     WANT(status != NULL);
     if (status->version != STRUCT_VERSION(*status, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    SUPPORTED(counts_errors(call.view.gpu));
+    SUPPORTED(counts_errors(call.view.gpu) && preset_remaps_rows(call.view.gpu->preset));
     if (!context_is_root(call.view.scenario))
         return NVML_ERROR_NO_PERMISSION;
     uint64_t uncorrected = model_ecc(&call.view, true, LOCATION_SRAM, false);
@@ -142,6 +143,20 @@ NVML_API nvmlReturn_t nvmlDeviceGetRepairStatus(nvmlDevice_t device,
     if (status->version != STRUCT_VERSION(*status, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     SUPPORTED(preset_remaps_rows(call.view.gpu->preset));
-    status->bChannelRepairPending = status->bTpcRepairPending = 0;
+    const Fault *repair = model_window(&call.view, FAULT_REPAIR);
+    status->bChannelRepairPending = repair != NULL && repair->channel > 0;
+    status->bTpcRepairPending = repair != NULL && repair->tpc > 0;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetUnrepairableMemoryFlag_v1(nvmlDevice_t device,
+                                                             nvmlUnrepairableMemory_v1_t *flag) {
+    BEGIN_DEVICE(call, device);
+    WANT(flag != NULL);
+    if (flag->version != STRUCT_VERSION(*flag, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_HOPPER);
+    const Fault *repair = model_window(&call.view, FAULT_REPAIR);
+    flag->unrepairableMemory = repair != NULL && repair->memory > 0;
     return NVML_SUCCESS;
 }

@@ -72,10 +72,22 @@ static nvmlReturn_t ecc_field(const View *view, nvmlFieldValue_t *field) {
     if (id <= 2)
         return give_uint(field, true, gpu->ecc);
     /* 3 and 4 are the volatile totals, 5 and 6 the aggregate ones; even ids are uncorrected. */
-    bool uncorrected = id % 2 == 0, volatile_only = id <= 4;
     return give_long(field, gpu->preset->data_center && gpu->ecc,
-                     model_ecc(view, uncorrected, LOCATION_DRAM, volatile_only) +
-                         model_ecc(view, uncorrected, LOCATION_SRAM, volatile_only));
+                     model_ecc_total(view, id % 2 == 0, id <= 4));
+}
+
+/* The same by place, on the cards before Ampere: volatile ones, then aggregate ones. */
+static nvmlReturn_t ecc_location_field(const View *view, nvmlFieldValue_t *field) {
+    static const unsigned locations[] = {LOCATION_L1, LOCATION_L2, LOCATION_DRAM,
+                                         LOCATION_REGISTERS, LOCATION_TEXTURE};
+    const Preset *preset = view->gpu->preset;
+    bool of_late = field->fieldId <= 17;
+    unsigned place = field->fieldId - (of_late ? 7 : 18);
+    bool cbu = place / 2 == sizeof locations / sizeof *locations;
+    unsigned location = cbu ? LOCATION_CBU : locations[place / 2];
+    SUPPORTED(preset_retires_pages(preset) && view->gpu->ecc);
+    return give_long(field, model_has_location(preset, location),
+                     model_ecc(view, cbu || place % 2 == 1, location, of_late));
 }
 
 static nvmlReturn_t remap_field(const View *view, nvmlFieldValue_t *field) {
@@ -153,6 +165,7 @@ static FieldReader reader_of(unsigned id) {
         unsigned first, last;
         FieldReader read;
     } ranges[] = {{1, 6, ecc_field},
+                  {7, 28, ecc_location_field},
                   {29, 31, retired_field},
                   {38, 38, nvlink_total_field},
                   {45, 45, nvlink_total_field},

@@ -43,11 +43,19 @@ static bool set_reason(Parser *parser, const char *value, void *target) {
 }
 
 static bool set_location(Parser *parser, const char *value, void *target) {
-    bool sram = strcmp(value, "sram") == 0;
-    if (!sram && strcmp(value, "dram") != 0)
-        return fail(parser, "unknown location \"%s\" (known: dram, sram)", value);
-    ((Fault *)target)->location = sram ? LOCATION_SRAM : LOCATION_DRAM;
-    return true;
+    static const struct {
+        const char *name;
+        unsigned location;
+    } locations[] = {{"dram", LOCATION_DRAM}, {"sram", LOCATION_SRAM},
+                     {"l1", LOCATION_L1},     {"l2", LOCATION_L2},
+                     {"cbu", LOCATION_CBU},   {"registers", LOCATION_REGISTERS}};
+    for (size_t i = 0; i < sizeof locations / sizeof *locations; i++)
+        if (strcmp(locations[i].name, value) == 0) {
+            ((Fault *)target)->location = locations[i].location;
+            return true;
+        }
+    return fail(parser, "unknown location \"%s\" (known: dram, sram, l1, l2, cbu, registers)",
+                value);
 }
 
 static bool set_action(Parser *parser, const char *value, void *target) {
@@ -117,6 +125,7 @@ static const KindRule rules[] = {
     {"pcie-link", FAULT_PCIE_LINK, false, NULL, NULL, {"gpu", "width"}, {"width"}},
     {"recovery", FAULT_RECOVERY, false, NULL, NULL, {"gpu", "action"}, {"action"}},
     {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code", "mig"}, {"code"}},
+    {"repair", FAULT_REPAIR, false, NULL, NULL, {"gpu", "channel", "tpc", "memory"}, {NULL}},
     {"mig-mode", FAULT_MIG_MODE, false, "on or off", set_mode, {"gpu"}, {NULL}},
     {"mig-pending", FAULT_MIG_PENDING, false, "on or off", set_mode, {"gpu"}, {NULL}},
     {"ecc",
@@ -173,6 +182,9 @@ static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
                           {"uncorrected", set_unsigned, &fault->uncorrected},
                           {"location", set_location, fault},
                           {"pending", set_unsigned, &fault->pending},
+                          {"channel", set_unsigned, &fault->channel},
+                          {"tpc", set_unsigned, &fault->tpc},
+                          {"memory", set_unsigned, &fault->memory},
                           {"mig", set_mig, &fault->mig},
                           {"failure", set_unsigned, &fault->failure}};
     size_t i = 0;
@@ -269,7 +281,7 @@ bool read_fault(Parser *parser) {
         return fail(parser,
                     "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
                     "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
-                    "pcie-replay, counter, retire, mig-mode, mig-pending, reset-counters)",
+                    "pcie-replay, counter, retire, repair, mig-mode, mig-pending, reset-counters)",
                     parser->words[next]);
     fault.kind = rule->kind;
     size_t wanted = rule->argument != NULL ? 2 : 1;

@@ -255,6 +255,20 @@ uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool v
     return (uint64_t)count;
 }
 
+bool model_has_location(const Preset *preset, unsigned location) {
+    if (preset->architecture >= ARCH_AMPERE)
+        return location == LOCATION_DRAM || location == LOCATION_SRAM;
+    return location <= LOCATION_REGISTERS || location == LOCATION_CBU;
+}
+
+uint64_t model_ecc_total(const View *view, bool uncorrected, bool volatile_only) {
+    uint64_t sum = 0;
+    for (unsigned location = 0; location < LOCATIONS; location++)
+        if (model_has_location(view->gpu->preset, location))
+            sum += model_ecc(view, uncorrected, location, volatile_only);
+    return sum;
+}
+
 bool process_runs(const Process *process, const View *view) {
     return process->gpus >> view->index & 1 && view->t >= process->from &&
            view->t < process->until &&

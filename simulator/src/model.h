@@ -63,6 +63,10 @@ uint64_t model_event_sum(const View *view, FaultKind kind, Part part);
 uint64_t model_counter(const View *view, unsigned field, unsigned scope);
 /* The window of this kind that is in force, the last listed one; NULL if there is none. */
 const Fault *model_window(const View *view, FaultKind kind);
+/* Whether a card of this kind counts errors there. */
+bool model_has_location(const Preset *preset, unsigned location);
+/* The sum over all places that the card knows. */
+uint64_t model_ecc_total(const View *view, bool uncorrected, bool volatile_only);
 /* Sums over ECC events, of the MIG instance if the view is one's: `volatile_only` counts since the
  * last reset. */
 uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool volatile_only);

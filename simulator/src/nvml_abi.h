@@ -79,7 +79,17 @@ enum {
     EVENT_CLOCK = 0x10
 };
 
-enum { LOCATION_DRAM = 2, LOCATION_SRAM = 7, LOCATIONS = 8 };
+enum {
+    LOCATION_L1,
+    LOCATION_L2,
+    LOCATION_DRAM,
+    LOCATION_REGISTERS,
+    LOCATION_TEXTURE,
+    LOCATION_TEXTURE_SHARED,
+    LOCATION_CBU,
+    LOCATION_SRAM,
+    LOCATIONS
+};
 
 typedef union {
     double d;
@@ -266,6 +276,11 @@ typedef struct {
     unsigned bChannelRepairPending;
     unsigned bTpcRepairPending;
 } nvmlRepairStatus_v1_t;
+
+typedef struct {
+    unsigned version;
+    unsigned unrepairableMemory;
+} nvmlUnrepairableMemory_v1_t;
 
 typedef struct {
     unsigned version;

@@ -90,6 +90,7 @@ typedef enum {
     FAULT_PCIE_REPLAY,
     FAULT_COUNTER,
     FAULT_RETIRE,
+    FAULT_REPAIR,
     FAULT_MIG_MODE,
     FAULT_MIG_PENDING,
     FAULT_RESET_COUNTERS
@@ -106,8 +107,9 @@ typedef struct {
     unsigned value; /* xid code, number of GPUs, link, link width, recovery action, a count */
     unsigned corrected, uncorrected, location;
     unsigned pending, failure;
-    int mig;               /* the MIG device that it happens in; -1: none */
-    unsigned field, scope; /* which counter, of which link or lane */
+    int mig;                       /* the MIG device that it happens in; -1: none */
+    unsigned channel, tpc, memory; /* what waits for repair, or cannot be repaired */
+    unsigned field, scope;         /* which counter, of which link or lane */
 } Fault;
 
 typedef struct {

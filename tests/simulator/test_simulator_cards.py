@@ -1,6 +1,5 @@
 """What each kind of card answers, and what it says it cannot."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -286,28 +285,85 @@ def test_processes(play: Play) -> None:
 
 
 def test_the_status_of_sram(play: Play) -> None:
-    play(
-        """
+    text = """
         freeze 60
-        gpus 2
+        gpus 3
+        root {root}
         gpu 1 preset=rtx4090
+        gpu 2 preset=v100
         at 1s ecc gpu=0 corrected=3 uncorrected=5 location=sram
         at 2s ecc gpu=0 corrected=100 location=dram
         at 3s reset-counters gpu=0
         at 4s ecc gpu=0 corrected=1 location=sram
-        """
-    )
+    """
     status = pynvml.c_nvmlEccSramErrorStatus_v1_t()
-    if os.geteuid() != 0:
-        with pytest.raises(pynvml.NVMLError_NoPermission):
-            pynvml.nvmlDeviceGetSramEccErrorStatus(handle(0), pynvml.byref(status))
-        return
+    play(text.format(root="off"))
+    with pytest.raises(pynvml.NVMLError_NoPermission):
+        pynvml.nvmlDeviceGetSramEccErrorStatus(handle(0), pynvml.byref(status))
+    play(text.format(root="on"))
     pynvml.nvmlDeviceGetSramEccErrorStatus(handle(0), pynvml.byref(status))
     assert (status.aggregateUncSecDed, status.aggregateCor) == (5, 4)
     assert (status.volatileUncSecDed, status.volatileCor) == (0, 1)
     assert status.bThresholdExceeded == 1
+    for gpu in (1, 2):
+        with pytest.raises(pynvml.NVMLError_NotSupported):
+            pynvml.nvmlDeviceGetSramEccErrorStatus(handle(gpu), pynvml.byref(status))
+
+
+def test_errors_by_place_before_ampere(play: Play) -> None:
+    play(
+        """
+        freeze 60
+        gpus 2
+        gpu 0 preset=v100
+        at 1s ecc gpu=0 corrected=1 uncorrected=2 location=l1
+        at 2s ecc gpu=0 corrected=3 uncorrected=4 location=l2
+        at 3s ecc gpu=0 corrected=5 uncorrected=6 location=dram
+        at 4s ecc gpu=0 corrected=7 uncorrected=8 location=registers
+        at 5s ecc gpu=0 uncorrected=9 location=cbu
+        at 10s reset-counters
+        at 11s ecc gpu=0 corrected=10 location=l2
+        """
+    )
+    h = handle(0)
+    count = pynvml.nvmlDeviceGetMemoryErrorCounter
+    locations = [
+        pynvml.NVML_MEMORY_LOCATION_L1_CACHE,
+        pynvml.NVML_MEMORY_LOCATION_L2_CACHE,
+        pynvml.NVML_MEMORY_LOCATION_DRAM,
+        pynvml.NVML_MEMORY_LOCATION_REGISTER_FILE,
+    ]
+    assert [count(h, 0, 1, place) for place in locations] == [1, 13, 5, 7]
+    assert [count(h, 1, 1, place) for place in [*locations, 6]] == [2, 4, 6, 8, 9]
+    assert [count(h, 0, 0, place) for place in locations] == [0, 10, 0, 0]
+    for kind, place in ((0, 6), (1, 4), (1, 5), (1, 7)):
+        with pytest.raises(pynvml.NVMLError_NotSupported):
+            count(h, kind, 1, place)
+    assert pynvml.nvmlDeviceGetTotalEccErrors(h, 1, 1) == 29
+    values = pynvml.nvmlDeviceGetFieldValues(h, [4, 6, 9, 18, 19, 20, 25, 27, 28])
+    lacks = pynvml.NVML_ERROR_NOT_SUPPORTED
+    assert [v.nvmlReturn for v in values] == [0, 0, 0, 0, 0, 0, 0, lacks, 0]
+    assert [v.value.ullVal for v in values] == [0, 29, 10, 1, 2, 13, 8, 0, 9]
+    assert pynvml.nvmlDeviceGetFieldValues(handle(1), [7])[0].nvmlReturn == lacks
+
+
+def test_repairs(play: Play) -> None:
+    text = """
+        freeze {t}
+        gpus 3
+        gpu 1 preset=a100
+        gpu 2 preset=v100
+        at 5s for 5s repair gpu=0,1 channel=1 memory=1
+        at 20s repair gpu=0 tpc=1
+    """
+    for t, channel, tpc, memory in ((1, 0, 0, 0), (5, 1, 0, 1), (10, 0, 0, 0), (20, 0, 1, 0)):
+        play(text.format(t=t))
+        assert pynvml.nvmlDeviceGetRepairStatus(handle(0)) == [channel, tpc]
+        assert pynvml.nvmlDeviceGetUnrepairableMemoryFlag_v1(handle(0)) == memory
     with pytest.raises(pynvml.NVMLError_NotSupported):
-        pynvml.nvmlDeviceGetSramEccErrorStatus(handle(1), pynvml.byref(status))
+        pynvml.nvmlDeviceGetUnrepairableMemoryFlag_v1(handle(1))
+    with pytest.raises(pynvml.NVMLError_NotSupported):
+        pynvml.nvmlDeviceGetRepairStatus(handle(2))
 
 
 def test_the_lie_of_the_gpus(play: Play) -> None:

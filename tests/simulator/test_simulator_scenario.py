@@ -8,7 +8,7 @@ from tests.simulator.support import SCENARIOS
 
 KINDS = (
     "lost, hang, segfault, error, init, gpu-count, throttle, load, nvlink-down, pcie-link, "
-    "recovery, xid, ecc, remap, pcie-replay, counter, retire, "
+    "recovery, xid, ecc, remap, pcie-replay, counter, retire, repair, "
     "mig-mode, mig-pending, reset-counters"
 )
 REASONS = (
@@ -96,7 +96,10 @@ BAD = [
     ("at 5s every 5s lost", '"every" needs "for"'),
     ("at 5s for 6s every 5s lost", '"for" is longer than "every"'),
     ("at 5s throttle reason=heat", f'unknown reason "heat" (known: {REASONS})'),
-    ("at 5s ecc location=l1", 'unknown location "l1" (known: dram, sram)'),
+    (
+        "at 5s ecc location=l3",
+        'unknown location "l3" (known: dram, sram, l1, l2, cbu, registers)',
+    ),
     ("at 5s counter field=83 count=1", "field 83 does not count errors"),
     ("at 5s counter field=176", "counter needs count="),
     ("at 5s for 1s retire gpu=0", 'retire happens at a moment: it takes no "for"'),
