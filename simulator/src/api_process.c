@@ -88,12 +88,12 @@ static unsigned long long last_sample_us(const Call *call) {
 }
 
 /* Only what was used at all is in a sample. */
-static bool sample(const View *view, const Process *process,
+static bool sample(const View *view, const Process *process, unsigned sharing,
                    nvmlProcessUtilizationInfo_v1_t *info) {
     if (!process_runs(process, view))
         return false;
     *info = (nvmlProcessUtilizationInfo_v1_t){.pid = process->pid,
-                                              .smUtil = model_process_sm(process, view),
+                                              .smUtil = model_process_sm(process, view, sharing),
                                               .memUtil = process->mem,
                                               .encUtil = process->enc,
                                               .decUtil = process->dec};
@@ -108,29 +108,26 @@ static nvmlReturn_t list_samples(const Call *call, unsigned long long last_seen,
     enum { RING = 100 };
     WANT(count != NULL);
     SUPPORTED(!mig_mode(&call->view));
-    if (list == NULL) {
-        /* A call without a list asks for the size of the driver's ring. */
-        *count = RING;
-        return NVML_ERROR_INSUFFICIENT_SIZE;
-    }
     const Scenario *scenario = call->view.scenario;
-    unsigned room = *count, found = 0;
+    unsigned room = list != NULL ? *count : 0, found = 0;
     unsigned long long moment = last_sample_us(call);
     View then = call->view;
     then.t = (double)(unsigned long long)then.t;
+    unsigned sharing = model_processes_sharing(&then);
     for (size_t i = 0; i < scenario->process_count && moment > last_seen; i++) {
         nvmlProcessUtilizationInfo_v1_t info;
-        if (!sample(&then, &scenario->processes[i], &info))
+        if (!sample(&then, &scenario->processes[i], sharing, &info))
             continue;
         info.timeStamp = moment;
         if (found < room)
             store(list, found, &info);
         found++;
     }
-    *count = found;
-    if (found == 0)
+    /* A call without a list asks for the size of the driver's ring, which is never small. */
+    *count = list != NULL || found > RING ? found : RING;
+    if (found == 0 && list != NULL)
         return NVML_ERROR_NOT_FOUND;
-    return found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+    return *count > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
 static void store_sample(void *list, unsigned place, const nvmlProcessUtilizationInfo_v1_t *info) {

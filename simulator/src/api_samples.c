@@ -65,10 +65,12 @@ NVML_API nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, unsigned type,
     }
     uint64_t newest = (uint64_t)(call.view.t * 1e6 / STEP_US);
     uint64_t oldest = newest >= RING ? newest - RING + 1 : 0;
+    const Scenario *scenario = call.view.scenario;
+    uint64_t begin_us = scenario->samples_from_boot ? 0 : (uint64_t)scenario->start_us;
     unsigned found = 0;
     View then = call.view;
     for (uint64_t step = oldest; step <= newest && found < *count; step++) {
-        uint64_t moment = (uint64_t)call.view.scenario->start_us + step * STEP_US;
+        uint64_t moment = begin_us + step * STEP_US;
         if (moment <= last_seen)
             continue;
         then.t = (double)(step * STEP_US) / 1e6;

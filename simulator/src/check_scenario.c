@@ -2,7 +2,6 @@
 #include "scenario.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 int main(int argc, char **argv) {
     if (argc != 2) {
@@ -16,6 +15,6 @@ int main(int argc, char **argv) {
         return 2;
     }
     printf("%s: ok, %u GPU%s\n", argv[1], scenario->gpu_count, scenario->gpu_count == 1 ? "" : "s");
-    free(scenario);
+    scenario_free(scenario);
     return 0;
 }

@@ -275,13 +275,17 @@ bool process_runs(const Process *process, const View *view) {
            (process->mig < 0 || mig_by_index(view, (unsigned)process->mig) != NULL);
 }
 
-unsigned model_process_sm(const Process *process, const View *view) {
-    if (!process->follows_load)
-        return process->sm;
+unsigned model_processes_sharing(const View *view) {
     unsigned sharing = 0;
     for (size_t i = 0; i < view->scenario->process_count; i++) {
-        const Process *other = &view->scenario->processes[i];
-        sharing += other->follows_load && process_runs(other, view);
+        const Process *process = &view->scenario->processes[i];
+        sharing += process->follows_load && process_runs(process, view);
     }
+    return sharing;
+}
+
+unsigned model_process_sm(const Process *process, const View *view, unsigned sharing) {
+    if (!process->follows_load)
+        return process->sm;
     return sharing > 0 ? model_percent(model_load(view)) / sharing : 0;
 }

@@ -71,6 +71,8 @@ uint64_t model_ecc_total(const View *view, bool uncorrected, bool volatile_only)
  * last reset. */
 uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool volatile_only);
 bool process_runs(const Process *process, const View *view);
-unsigned model_process_sm(const Process *process, const View *view);
+/* Among how many processes the GPU's utilisation is shared. */
+unsigned model_processes_sharing(const View *view);
+unsigned model_process_sm(const Process *process, const View *view, unsigned sharing);
 
 #endif

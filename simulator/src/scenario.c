@@ -68,8 +68,14 @@ static Scenario *read_lines(FILE *file, const char *name, char *error, size_t er
     }
     if (good)
         return parser.scenario;
-    free(parser.scenario);
+    scenario_free(parser.scenario);
     return NULL;
+}
+
+void scenario_free(Scenario *scenario) {
+    if (scenario != NULL)
+        free(scenario->processes);
+    free(scenario);
 }
 
 Scenario *scenario_from_file(const char *path, char *error, size_t error_size) {

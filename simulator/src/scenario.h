@@ -12,7 +12,7 @@
 
 enum {
     MAX_GPUS = 32,
-    MAX_PROCESSES = 512,
+    MAX_PROCESSES = 16384,
     MAX_FAULTS = 256,
     MAX_MIGS = 256,
     MAX_LATENCIES = 64,
@@ -125,13 +125,14 @@ typedef struct Scenario {
     bool frozen;
     double frozen_at;
     unsigned pcie_counter_bits;
-    int root; /* whether clients are; -1: whoever they are */
+    bool samples_from_boot; /* the samples' clock starts where t does, not in 1970 */
+    int root;               /* whether clients are; -1: whoever they are */
     unsigned gpu_count;
     Gpu gpus[MAX_GPUS];
     size_t mig_count;
     MigInstance migs[MAX_MIGS];
-    size_t process_count;
-    Process processes[MAX_PROCESSES];
+    size_t process_count, process_room;
+    Process *processes;
     size_t fault_count;
     Fault faults[MAX_FAULTS];
     double default_latency;
@@ -141,6 +142,7 @@ typedef struct Scenario {
     char missing[MAX_MISSING][CALL_NAME_SIZE];
 } Scenario;
 
+void scenario_free(Scenario *scenario);
 /* Both give NULL, and one line in `error`, for a scenario that is not valid. */
 Scenario *scenario_from_file(const char *path, char *error, size_t error_size);
 Scenario *scenario_default(char *error, size_t error_size);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t scramble(uint64_t value) {
@@ -270,30 +271,59 @@ static bool read_root(Parser *parser) {
     return true;
 }
 
-static bool read_process(Parser *parser) {
+/* Several processes differ in their pids, which follow each other. */
+static bool add_processes(Parser *parser, const Process *process, unsigned count) {
     Scenario *scenario = parser->scenario;
-    if (scenario->process_count == MAX_PROCESSES)
+    if (count > MAX_PROCESSES - scenario->process_count)
         return fail(parser, "more than %d processes", MAX_PROCESSES);
-    Process *process = &scenario->processes[scenario->process_count];
-    *process = (Process){.follows_load = true, .until = INFINITY, .mig = -1};
-    TextField name = {process->name, sizeof process->name};
-    const Option options[] = {{"pid", set_unsigned, &process->pid},
-                              {"gpu", set_gpus, &process->gpus},
-                              {"type", set_process_type, &process->type},
-                              {"memory", set_size, &process->memory},
-                              {"sm", set_sm, process},
-                              {"mem", set_percent, &process->mem},
-                              {"enc", set_percent, &process->enc},
-                              {"dec", set_percent, &process->dec},
-                              {"from", set_duration, &process->from},
-                              {"until", set_duration, &process->until},
-                              {"mig", set_mig, &process->mig},
+    size_t needed = scenario->process_count + count;
+    if (needed > scenario->process_room) {
+        size_t room = 2 * needed;
+        Process *moved = realloc(scenario->processes, room * sizeof *moved);
+        if (moved == NULL)
+            return fail(parser, "out of memory");
+        scenario->processes = moved;
+        scenario->process_room = room;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        Process *added = &scenario->processes[scenario->process_count++];
+        *added = *process;
+        added->pid += i;
+    }
+    return true;
+}
+
+static bool read_process(Parser *parser) {
+    Process process = {.follows_load = true, .until = INFINITY, .mig = -1};
+    unsigned count = 1;
+    TextField name = {process.name, sizeof process.name};
+    const Option options[] = {{"pid", set_unsigned, &process.pid},
+                              {"count", set_unsigned, &count},
+                              {"gpu", set_gpus, &process.gpus},
+                              {"type", set_process_type, &process.type},
+                              {"memory", set_size, &process.memory},
+                              {"sm", set_sm, &process},
+                              {"mem", set_percent, &process.mem},
+                              {"enc", set_percent, &process.enc},
+                              {"dec", set_percent, &process.dec},
+                              {"from", set_duration, &process.from},
+                              {"until", set_duration, &process.until},
+                              {"mig", set_mig, &process.mig},
                               {"name", set_text, &name}};
     if (!READ_OPTIONS(parser, 1, options))
         return false;
-    if (process->pid == 0 || process->gpus == 0)
+    if (process.pid == 0 || process.gpus == 0)
         return fail(parser, "a process needs pid= and gpu=");
-    scenario->process_count++;
+    return add_processes(parser, &process, count);
+}
+
+static bool read_sample_clock(Parser *parser) {
+    if (!want_words(parser, 2, "sample-clock unix|boot") || !no_more_words(parser, 2))
+        return false;
+    bool boot = strcmp(parser->words[1], "boot") == 0;
+    if (!boot && strcmp(parser->words[1], "unix") != 0)
+        return fail(parser, "\"%s\" is neither unix nor boot", parser->words[1]);
+    parser->scenario->samples_from_boot = boot;
     return true;
 }
 
@@ -351,18 +381,25 @@ bool read_statement(Parser *parser) {
     static const struct {
         const char *name;
         bool (*read)(Parser *parser);
-    } statements[] = {{"driver", read_driver},   {"start", read_start},
-                      {"freeze", read_freeze},   {"gpus", read_gpus},
-                      {"gpu", read_gpu},         {"load", read_load},
-                      {"process", read_process}, {"latency", read_latency},
-                      {"missing", read_missing}, {"pcie-counter-bits", read_counter_bits},
-                      {"mig", read_mig},         {"root", read_root},
+    } statements[] = {{"driver", read_driver},
+                      {"start", read_start},
+                      {"freeze", read_freeze},
+                      {"gpus", read_gpus},
+                      {"gpu", read_gpu},
+                      {"load", read_load},
+                      {"process", read_process},
+                      {"latency", read_latency},
+                      {"missing", read_missing},
+                      {"pcie-counter-bits", read_counter_bits},
+                      {"mig", read_mig},
+                      {"root", read_root},
+                      {"sample-clock", read_sample_clock},
                       {"at", read_fault}};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         if (strcmp(statements[i].name, parser->words[0]) == 0)
             return statements[i].read(parser);
     return fail(parser,
                 "unknown statement \"%s\" (known: driver, start, freeze, gpus, gpu, load, process, "
-                "latency, missing, pcie-counter-bits, mig, root, at)",
+                "latency, missing, pcie-counter-bits, mig, root, sample-clock, at)",
                 parser->words[0]);
 }

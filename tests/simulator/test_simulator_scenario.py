@@ -20,7 +20,7 @@ BAD = [
     (
         "gpu-s 8",
         'unknown statement "gpu-s" (known: driver, start, freeze, gpus, gpu, load, process, '
-        "latency, missing, pcie-counter-bits, mig, root, at)",
+        "latency, missing, pcie-counter-bits, mig, root, sample-clock, at)",
     ),
     (
         "gpus 8 preset=h300",
@@ -59,6 +59,8 @@ BAD = [
     ),
     ("mig gpu=0 profile=1g.18gb from=5s until=5s", "until is not after from"),
     ("process pid=1 gpu=0 mig=7", '"7" is not a MIG device, 0 to 6'),
+    ("process pid=1 gpu=0 count=20000", "more than 16384 processes"),
+    ("sample-clock moon", '"moon" is neither unix nor boot'),
     ("root", "expected: root on|off"),
     ("root maybe", '"maybe" is neither on nor off'),
     ("at 5s mig-mode", "mig-mode wants on or off"),
