@@ -18,7 +18,8 @@ import json, os, time
 from pathlib import Path
 from gpuglass.probe import frames, worker
 from gpuglass.probe.nvml import Library, NvmlError
-from gpuglass.probe.plan import Plan
+from gpuglass.catalogue import groups
+from gpuglass.probe.plan import Plan as AnyPlan
 
 scenario = Path(os.environ["GPUGLASS_SIM_SCENARIO"])
 
@@ -28,11 +29,20 @@ def play(text):
     new.replace(scenario)
     time.sleep(0.15)  # the library looks at its file ten times a second
 
-def show(plan, *groups):
+def intervals(seconds=1.0, *names):
+    return {
+        name: interval
+        for name, interval in groups.intervals(seconds, seconds, {}, {}).items()
+        if not names or name in names
+    }
+
+def Plan(library, device, seconds=1.0):
+    return AnyPlan(library, device, intervals(seconds))
+
+def show(plan, *names):
     values = {}
-    for group in groups or ("fast", "slow"):
-        read = plan.read(group, lambda call: None)
-        for column, value in zip(plan.columns(group), read, strict=True):
+    for group, read in plan.read(names or plan.columns, lambda call: None).items():
+        for column, value in zip(plan.columns[group], read, strict=True):
             key = column.metric + "".join(f" {label}" for label in column.labels)
             assert key not in values, key
             values[key] = value

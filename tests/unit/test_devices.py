@@ -36,18 +36,18 @@ def announce(
     slow: Iterable[Column] = (),
     missing: Iterable[tuple[str, tuple[str, ...], str]] = (),
 ) -> frames.Device:
-    columns = {"fast": list(fast), "slow": list(slow)}
-    return frames.Device(uuid, index, INFO, columns, list(missing))
+    columns = {"core": list(fast), "limits": list(slow)}
+    return frames.Device(uuid, index, INFO, columns, list(missing), {})
 
 
 def reading(
-    time: float, *values: float | None, group: str = "fast", uuid: str = "GPU-0"
+    time: float, *values: float | None, group: str = "core", uuid: str = "GPU-0"
 ) -> frames.Reading:
-    return frames.Reading(uuid, group, time, 0.001, list(values))
+    return frames.Reading(uuid, time, 0.001, {group: list(values)})
 
 
 def told(*sent: frames.Frame, interval: float = 1.0) -> Devices:
-    devices = Devices(interval)
+    devices = Devices({"core": interval, "limits": interval})
     for frame in sent:
         devices.take(frame)
     return devices
@@ -90,7 +90,7 @@ def test_a_gpu_that_is_down_shows_nothing_but_that() -> None:
         announce(UTILIZATION, ENERGY, slow=[LIMIT]),
         announce(UTILIZATION, uuid="GPU-1", index=1),
         reading(10, 0.5, 7.0),
-        reading(10, 700.0, group="slow"),
+        reading(10, 700.0, group="limits"),
         reading(10, 0.5, uuid="GPU-1"),
     )
     assert value(devices, 11, metrics.UP) == 1
@@ -128,7 +128,7 @@ def test_patience_follows_the_interval() -> None:
 
 
 def test_slow_readings_do_not_make_a_gpu_fresh() -> None:
-    devices = told(driver(), announce(UTILIZATION, slow=[LIMIT]), reading(1, 700.0, group="slow"))
+    devices = told(driver(), announce(UTILIZATION, slow=[LIMIT]), reading(1, 700.0, group="limits"))
     assert value(devices, 2, metrics.UP) == 0
     assert not devices.complete()
     devices.take(reading(2, 0.5))
@@ -158,7 +158,7 @@ def test_why_nvml_fails_is_kept_when_the_probe_ends_for_it() -> None:
 
 
 def test_a_gpu_that_was_lost_before_it_was_announced() -> None:
-    devices = told(driver(2), announce(UTILIZATION), reading(10, 0.5), reading(10, group="slow"))
+    devices = told(driver(2), announce(UTILIZATION), reading(10, 0.5), reading(10, group="limits"))
     assert devices.status(10).failure == "starting"
     assert not devices.complete()
     devices.take(frames.Down("", 1, "gpu_is_lost"))
@@ -167,7 +167,7 @@ def test_a_gpu_that_was_lost_before_it_was_announced() -> None:
     devices.take(announce(UTILIZATION, uuid="GPU-1", index=1))
     assert not devices.complete()
     devices.take(reading(11, 0.5, uuid="GPU-1"))
-    devices.take(reading(11, group="slow", uuid="GPU-1"))
+    devices.take(reading(11, group="limits", uuid="GPU-1"))
     assert devices.complete()
     assert devices.status(11).failure == ""
 

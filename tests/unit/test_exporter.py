@@ -14,7 +14,7 @@ from gpuglass.pipeline import exporter as module
 from gpuglass.pipeline.exporter import Exporter, Settings
 from gpuglass.pipeline.itself import Itself
 
-SETTINGS = Settings("n", gpus=False, fast=60.0, slow=60.0, deadline=15.0)
+SETTINGS = Settings("n", groups={}, fast=60.0, slow=60.0, deadline=15.0)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -11,7 +11,9 @@ from gpuglass.probe.frames import Column
 
 text = st.text(max_size=30)
 number = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**64)
-columns = st.builds(Column, text, st.lists(text, max_size=3).map(tuple), st.integers(0, 2**32))
+columns = st.builds(
+    Column, text, st.lists(text, max_size=3).map(tuple), st.integers(0, 2**32), text
+)
 frame = st.one_of(
     st.builds(frames.Driver, text, text, text, st.integers(0, 64)),
     st.builds(
@@ -19,10 +21,17 @@ frame = st.one_of(
         text,
         st.integers(0, 63),
         st.dictionaries(text, text, max_size=4),
-        st.dictionaries(st.sampled_from(["fast", "slow"]), st.lists(columns, max_size=4)),
+        st.dictionaries(text, st.lists(columns, max_size=4)),
         st.lists(st.tuples(text, st.lists(text, max_size=2).map(tuple), text), max_size=4),
+        st.dictionaries(text, text, max_size=4),
     ),
-    st.builds(frames.Reading, text, text, number, number, st.lists(st.none() | number)),
+    st.builds(
+        frames.Reading,
+        text,
+        number,
+        number,
+        st.dictionaries(text, st.lists(st.none() | number), max_size=3),
+    ),
     st.builds(frames.Down, text, st.integers(0, 63), text),
     st.builds(frames.Failure, text, text),
 )

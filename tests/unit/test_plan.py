@@ -7,7 +7,7 @@ import pytest
 from tests.unit.driver import run
 
 FROZEN = "freeze 100\ngpus 1 preset=h200\nload gpu=0 constant 0.5\n"
-READ = "plan = Plan(Library(), Library().device(0), 1.0)\n"
+READ = "device = Library().device(0); plan = Plan(Library(), device)\n"
 TELL = "tell(values=show(plan), missing=missing(plan))\n"
 PCIE = ("gpu_pcie_bytes_total transmit", "gpu_pcie_bytes_total receive")
 
@@ -113,7 +113,7 @@ def test_a_lost_gpu_ends_the_reading(simulator: Path, scenario: Path) -> None:
         {READ}
         play({FROZEN!r} + "at 0s lost gpu=0\\n")
         codes = []
-        for attempt in (lambda: show(plan), lambda: Plan(Library(), plan._device, 1.0)):
+        for attempt in (lambda: show(plan), lambda: Plan(Library(), device)):
             try:
                 attempt()
             except NvmlError as error:
@@ -130,12 +130,12 @@ def test_a_lost_gpu_ends_the_reading(simulator: Path, scenario: Path) -> None:
 def pcie(simulator: Path, scenario: Path, text: str, interval: float) -> dict[str, Any]:
     code = f"""
         plan = Plan(Library(), Library().device(0), {interval})
-        found = [c for c in plan.columns("fast") if c.metric == "gpu_pcie_bytes_total"]
+        found = [c for c in plan.columns["pcie"] if c.metric == "gpu_pcie_bytes_total"]
         tell(
             values={{k: v for k, v in show(plan).items() if "pcie_bytes" in k}},
             wraps=[column.wraps for column in found],
             missing=missing(plan),
-            outdated=plan.outdated(),
+            outdated=plan.renew(["pcie"], str),
         )
     """
     return run(simulator, scenario, text, code)
@@ -168,9 +168,9 @@ def test_a_counter_is_trusted_once_it_has_shown_its_width(simulator: Path, scena
     early = FROZEN.replace("freeze 100", "freeze 0.1")
     code = f"""
         {READ}
-        before = show(plan), missing(plan), plan.outdated()
+        before = show(plan), missing(plan), plan.renew(["pcie"], str)
         play({FROZEN!r})
-        after = plan.outdated(), show(Plan(Library(), plan._device, 1.0))
+        after = plan.renew(["pcie"], str), show(Plan(Library(), device))
         tell(before=before, after=after)
     """
     told = run(simulator, scenario, early, code)
@@ -202,7 +202,7 @@ def test_a_worker_tells_of_the_loss_and_comes_back(simulator: Path, scenario: Pa
             while sum(1 for frame in told if frame.kind == kind) < count:
                 assert time.monotonic() < deadline, (kind, [frame.kind for frame in told])
                 time.sleep(0.01)
-        thread = worker.Worker(Library(), 0, worker.Tempo(0.05, 0.05), told.append, print)
+        thread = worker.Worker(Library(), 0, intervals(0.05), told.append, print)
         thread.start()
         wait("down", 2)
         play({FROZEN!r})
@@ -228,7 +228,7 @@ def test_a_fault_of_ours_is_told_and_is_not_the_end(simulator: Path, scenario: P
         worker._LOST_RETRY_SECONDS = 0.05
         told = []
         plan, worker.Plan = worker.Plan, lambda *arguments: 1 / 0
-        thread = worker.Worker(Library(), 0, worker.Tempo(0.05, 0.05), told.append, print)
+        thread = worker.Worker(Library(), 0, intervals(0.05), told.append, print)
         thread.start()
         while not told:
             time.sleep(0.01)
@@ -244,7 +244,7 @@ def test_a_driver_that_was_replaced_is_fatal(simulator: Path, scenario: Path) ->
     fault = "at 0s error call=nvmlDeviceGetUtilizationRates code=lib_rm_version_mismatch\n"
     code = """
         told, fatal = [], []
-        thread = worker.Worker(Library(), 0, worker.Tempo(0.05, 0.05), told.append, fatal.append)
+        thread = worker.Worker(Library(), 0, intervals(0.05), told.append, fatal.append)
         thread.start()
         thread.join(20)
         tell(alive=thread.is_alive(), fatal=[error.reason for error in fatal])

@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 from gpuglass import cli
 from gpuglass.cli import serve
 from gpuglass.cli.settings import environment_name, file_problems, settings_of
-from gpuglass.host import registry
 
 SETTINGS = {
     name: option
     for name, option in settings_of(serve.command).items()
     if name not in ("config.file", "help")
 }
-COLLECTORS = [f"collector.{name}" for name in ("nvml", *registry.names())]
+COLLECTORS = [name for name in SETTINGS if name.startswith("collector.")]
 
 
 def values(
@@ -164,6 +163,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "log.format": st.sampled_from(["logfmt", "json"]),
     "once": st.booleans(),
     **{name: st.booleans() for name in COLLECTORS},
+    **{name: durations for name in SETTINGS if name.startswith("interval.")},
 }
 
 

@@ -28,8 +28,8 @@ class Supervised:
     """A supervisor whose probe is a program of the test."""
 
     def __init__(self, program: Path, deadline: float) -> None:
-        self.devices = Devices(0.1)
-        self.supervisor = Supervisor(self.devices, 0.1, 0.1, deadline)
+        self.devices = Devices({"core": 0.1})
+        self.supervisor = Supervisor(self.devices, {"core": 0.1}, deadline)
         self.supervisor._arguments = (sys.executable, str(program))  # type: ignore[assignment]
         self.task = asyncio.create_task(self.supervisor.run())
 
@@ -94,7 +94,7 @@ async def test_what_cannot_be_used_does_not_stop_the_rest(
     supervised = supervise(
         """
         say(b"garbage\\n")
-        say(b'{"kind":"reading","uuid":"GPU-9","group":"fast","time":1,"duration":1,"values":[]}\\n')
+        say(b'{"kind":"reading","uuid":"GPU-9","time":1,"duration":1,"values":{}}\\n')
         say(b'{"kind":"device","uuid":"G","index":0,"info":{},"columns":{},"missing":[]}\\n')
         say(b"x" * 3_000_000 + b"\\n")
         say(DRIVER)

@@ -4,23 +4,9 @@ All but ``gpu_driver_info`` and ``gpu_devices`` carry ``gpu``, NVML's index, for
 ``uuid``, the identity.
 """
 
-from gpuglass.catalogue.model import Metric, Type
+from gpuglass.catalogue.model import Metric, Type, of_device
 
 GAUGE, COUNTER, INFO = Type.GAUGE, Type.COUNTER, Type.INFO
-_DEVICE = ("gpu", "uuid")
-
-
-def _device(
-    name: str,
-    type: Type,
-    help: str,
-    source: str,
-    *labels: str,
-    unit: str = "",
-    digits: int | None = None,
-) -> Metric:
-    return Metric(name, type, help, source, (*_DEVICE, *labels), unit, digits)
-
 
 # Identity
 
@@ -32,7 +18,7 @@ DRIVER_INFO = Metric(
     "nvmlSystemGetDriverVersion, nvmlSystemGetNVMLVersion, nvmlSystemGetCudaDriverVersion_v2",
     ("driver_version", "nvml_version", "cuda_version"),
 )
-INFO_ = _device(
+INFO_ = of_device(
     "gpu_info",
     INFO,
     "What the card is; a label that it does not tell is empty",
@@ -48,13 +34,13 @@ INFO_ = _device(
     "vbios_version",
     "driver_version",
 )
-UP = _device(
+UP = of_device(
     "gpu_up",
     GAUGE,
     "1 while the GPU answers; 0 when it is lost or silent, and then nothing else of it is shown",
     "the probe",
 )
-DATA_AGE = _device(
+DATA_AGE = of_device(
     "gpu_data_age_seconds",
     GAUGE,
     "Time since the last reading of this GPU",
@@ -62,34 +48,43 @@ DATA_AGE = _device(
     unit="seconds",
     digits=1,
 )
-SOURCE = _device(
+CAPABILITY = of_device(
+    "gpu_capability",
+    GAUGE,
+    "1 if this card, driver and permission give anything of the group; 0 if not, and why",
+    "the probe",
+    "group",
+    "why",
+)
+SOURCE = of_device(
     "gpu_source_info",
     INFO,
-    "Where a counter comes from: the driver's own counter, our sampling, or nowhere and why",
+    "Where a counter comes from: the driver's own counter, the driver's buffers of samples, "
+    "our sampling, or nowhere and why",
     "the probe",
     "metric",
     "source",
     "why",
 )
-CORES = _device("gpu_cores", GAUGE, "CUDA cores", "nvmlDeviceGetNumGpuCores")
+CORES = of_device("gpu_cores", GAUGE, "CUDA cores", "nvmlDeviceGetNumGpuCores")
 
 # Utilisation
 
-UTILIZATION = _device(
+UTILIZATION = of_device(
     "gpu_utilization_ratio",
     GAUGE,
     "Share of the last 1/6 to 1 s in which at least one kernel ran; 1 does not mean busy SMs",
     "nvmlDeviceGetUtilizationRates gpu",
     unit="ratio",
 )
-MEMORY_ACTIVITY = _device(
+MEMORY_ACTIVITY = of_device(
     "gpu_memory_activity_ratio",
     GAUGE,
     "Share of the last 1/6 to 1 s in which memory was read or written; not how full it is",
     "nvmlDeviceGetUtilizationRates memory",
     unit="ratio",
 )
-ENGINE_UTILIZATION = _device(
+ENGINE_UTILIZATION = of_device(
     "gpu_engine_utilization_ratio",
     GAUGE,
     "Share of time in which a media engine was busy",
@@ -97,7 +92,7 @@ ENGINE_UTILIZATION = _device(
     "engine",
     unit="ratio",
 )
-BUSY_SECONDS = _device(
+BUSY_SECONDS = of_device(
     "gpu_busy_seconds_total",
     COUNTER,
     "Time in which at least one kernel ran",
@@ -105,7 +100,7 @@ BUSY_SECONDS = _device(
     unit="seconds",
     digits=3,
 )
-MEMORY_ACTIVITY_SECONDS = _device(
+MEMORY_ACTIVITY_SECONDS = of_device(
     "gpu_memory_activity_seconds_total",
     COUNTER,
     "Time in which memory was read or written",
@@ -113,7 +108,7 @@ MEMORY_ACTIVITY_SECONDS = _device(
     unit="seconds",
     digits=3,
 )
-ENGINE_BUSY_SECONDS = _device(
+ENGINE_BUSY_SECONDS = of_device(
     "gpu_engine_busy_seconds_total",
     COUNTER,
     "Time in which a media engine was busy",
@@ -125,38 +120,38 @@ ENGINE_BUSY_SECONDS = _device(
 
 # Memory
 
-MEMORY_TOTAL = _device(
+MEMORY_TOTAL = of_device(
     "gpu_memory_total_bytes", GAUGE, "Device memory", "nvmlDeviceGetMemoryInfo_v2", unit="bytes"
 )
-MEMORY_USED = _device(
+MEMORY_USED = of_device(
     "gpu_memory_used_bytes",
     GAUGE,
     "Device memory that is allocated, without what the driver reserves",
     "nvmlDeviceGetMemoryInfo_v2 (before driver 510 nvmlDeviceGetMemoryInfo: with the reserve)",
     unit="bytes",
 )
-MEMORY_FREE = _device(
+MEMORY_FREE = of_device(
     "gpu_memory_free_bytes",
     GAUGE,
     "Device memory that can be allocated",
     "nvmlDeviceGetMemoryInfo_v2",
     unit="bytes",
 )
-MEMORY_RESERVED = _device(
+MEMORY_RESERVED = of_device(
     "gpu_memory_reserved_bytes",
     GAUGE,
     "Device memory that the driver and the firmware keep for themselves",
     "nvmlDeviceGetMemoryInfo_v2",
     unit="bytes",
 )
-BAR1_TOTAL = _device(
+BAR1_TOTAL = of_device(
     "gpu_bar1_memory_total_bytes",
     GAUGE,
     "BAR1 window, through which the CPU and other devices reach device memory",
     "nvmlDeviceGetBAR1MemoryInfo",
     unit="bytes",
 )
-BAR1_USED = _device(
+BAR1_USED = of_device(
     "gpu_bar1_memory_used_bytes",
     GAUGE,
     "BAR1 window that is mapped",
@@ -166,7 +161,7 @@ BAR1_USED = _device(
 
 # Power and energy
 
-POWER = _device(
+POWER = of_device(
     "gpu_power_watts",
     GAUGE,
     "Power draw: the mean of the last second on Ampere (but not GA100) and newer, "
@@ -175,7 +170,7 @@ POWER = _device(
     unit="watts",
     digits=1,
 )
-POWER_INSTANT = _device(
+POWER_INSTANT = of_device(
     "gpu_power_instant_watts",
     GAUGE,
     "Power draw at this moment",
@@ -183,7 +178,7 @@ POWER_INSTANT = _device(
     unit="watts",
     digits=1,
 )
-POWER_LIMIT = _device(
+POWER_LIMIT = of_device(
     "gpu_power_limit_watts",
     GAUGE,
     "Power limits: enforced now, requested, default, and the range that may be set",
@@ -192,7 +187,7 @@ POWER_LIMIT = _device(
     unit="watts",
     digits=1,
 )
-ENERGY = _device(
+ENERGY = of_device(
     "gpu_energy_joules_total",
     COUNTER,
     "Energy used since the driver was loaded, or since this exporter started where it is sampled",
@@ -203,7 +198,7 @@ ENERGY = _device(
 
 # Temperature and fans
 
-TEMPERATURE = _device(
+TEMPERATURE = of_device(
     "gpu_temperature_celsius",
     GAUGE,
     "Temperature of the core and, on cards with HBM, of the memory",
@@ -211,7 +206,7 @@ TEMPERATURE = _device(
     "sensor",
     unit="celsius",
 )
-TEMPERATURE_LIMIT = _device(
+TEMPERATURE_LIMIT = of_device(
     "gpu_temperature_limit_celsius",
     GAUGE,
     "Temperature at which the card slows down, shuts down, or should not exceed",
@@ -219,7 +214,7 @@ TEMPERATURE_LIMIT = _device(
     "limit",
     unit="celsius",
 )
-TEMPERATURE_TLIMIT = _device(
+TEMPERATURE_TLIMIT = of_device(
     "gpu_temperature_tlimit_celsius",
     GAUGE,
     "Margin to the slowdown point at which a limit acts; relative and signed (Ada and newer)",
@@ -227,14 +222,14 @@ TEMPERATURE_TLIMIT = _device(
     "limit",
     unit="celsius",
 )
-TEMPERATURE_MARGIN = _device(
+TEMPERATURE_MARGIN = of_device(
     "gpu_temperature_margin_celsius",
     GAUGE,
     "Distance to the nearest slowdown; 0 or less while the card slows down",
     "nvmlDeviceGetMarginTemperature (driver 570 and newer)",
     unit="celsius",
 )
-FAN_SPEED = _device(
+FAN_SPEED = of_device(
     "gpu_fan_speed_ratio",
     GAUGE,
     "Intended fan speed, as a share of the maximum; the driver allows more than 1",
@@ -245,10 +240,10 @@ FAN_SPEED = _device(
 
 # Clocks and performance
 
-CLOCK = _device(
+CLOCK = of_device(
     "gpu_clock_hertz", GAUGE, "Present clock", "nvmlDeviceGetClockInfo", "domain", unit="hertz"
 )
-CLOCK_MAX = _device(
+CLOCK_MAX = of_device(
     "gpu_clock_max_hertz",
     GAUGE,
     "Highest clock that the card can run",
@@ -256,20 +251,20 @@ CLOCK_MAX = _device(
     "domain",
     unit="hertz",
 )
-PERFORMANCE_STATE = _device(
+PERFORMANCE_STATE = of_device(
     "gpu_performance_state",
     GAUGE,
     "Performance state: 0 is the fastest, 15 the slowest",
     "nvmlDeviceGetPerformanceState",
 )
-CLOCK_EVENT_REASON = _device(
+CLOCK_EVENT_REASON = of_device(
     "gpu_clock_event_reason_active",
     GAUGE,
     "1 while the reason holds the clocks where they are",
     "nvmlDeviceGetCurrentClocksEventReasons, else nvmlDeviceGetCurrentClocksThrottleReasons",
     "reason",
 )
-THROTTLE_SECONDS = _device(
+THROTTLE_SECONDS = of_device(
     "gpu_throttle_seconds_total",
     COUNTER,
     "Time in which the reason held the clocks down",
@@ -281,28 +276,28 @@ THROTTLE_SECONDS = _device(
 
 # PCIe
 
-PCIE_GENERATION = _device(
+PCIE_GENERATION = of_device(
     "gpu_pcie_link_generation",
     GAUGE,
     "PCIe generation of the link now; it falls while the GPU idles",
     "nvmlDeviceGetCurrPcieLinkGeneration",
 )
-PCIE_GENERATION_MAX = _device(
+PCIE_GENERATION_MAX = of_device(
     "gpu_pcie_link_generation_max",
     GAUGE,
     "Highest PCIe generation that card and slot can do together",
     "nvmlDeviceGetMaxPcieLinkGeneration",
 )
-PCIE_WIDTH = _device(
+PCIE_WIDTH = of_device(
     "gpu_pcie_link_width", GAUGE, "PCIe lanes in use", "nvmlDeviceGetCurrPcieLinkWidth"
 )
-PCIE_WIDTH_MAX = _device(
+PCIE_WIDTH_MAX = of_device(
     "gpu_pcie_link_width_max",
     GAUGE,
     "PCIe lanes that card and slot can do together",
     "nvmlDeviceGetMaxPcieLinkWidth",
 )
-PCIE_BYTES = _device(
+PCIE_BYTES = of_device(
     "gpu_pcie_bytes_total",
     COUNTER,
     "Bytes over PCIe, as the GPU sees it",

@@ -64,6 +64,20 @@ class Metric:
         return self.name.removesuffix(_SUFFIX[self.type])
 
 
+def of_device(
+    name: str,
+    type: Type,
+    help: str,
+    source: str,
+    *labels: str,
+    unit: str = "",
+    digits: int | None = None,
+    rollup: Rollup | None = None,
+) -> Metric:
+    """A metric of one GPU: ``gpu``, its index, and ``uuid``, its identity, are the first labels."""
+    return Metric(name, type, help, source, ("gpu", "uuid", *labels), unit, digits, rollup)
+
+
 class Series(NamedTuple):
     """A metric with the values of its labels, in the order of ``Metric.labels``."""
 

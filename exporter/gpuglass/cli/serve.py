@@ -5,11 +5,13 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from gpuglass.catalogue.groups import CORE, GROUPS, intervals
 from gpuglass.cli import logs
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.host import registry
@@ -37,8 +39,9 @@ def path(value: Any) -> str:
 
 
 def _collector_flags(command: Any) -> Any:
-    for name in reversed(("nvml", *registry.names())):
-        what = "the GPUs" if name == "nvml" else f"the host's {name} facts"
+    optional = {group.name: group.help for group in GROUPS if group.name != CORE}
+    hosts = {name: f"the host's {name} facts" for name in registry.names()}
+    for name, what in reversed({"nvml": "the GPUs", **optional, **hosts}.items()):
         command = click.option(
             f"--collector.{name}/--no-collector.{name}",
             f"collector_{name}",
@@ -46,6 +49,19 @@ def _collector_flags(command: Any) -> Any:
             show_default=True,
             help=f"Publish {what}.",
         )(command)
+    return command
+
+
+def _interval_flags(command: Any) -> Any:
+    for group in reversed(GROUPS):
+        if group.name != CORE:
+            command = click.option(
+                f"--interval.{group.name}",
+                f"interval_{group.name}",
+                type=duration(0.05, 3600),
+                show_default=group.tempo.value,
+                help=f"Time between two readings of {group.name}.",
+            )(command)
     return command
 
 
@@ -124,6 +140,7 @@ def _collector_flags(command: Any) -> Any:
     help="Where the machine's root directory is.",
 )
 @_collector_flags
+@_interval_flags
 @click.option(
     "--log.level",
     "log_level",
@@ -154,7 +171,7 @@ def command(
     log_level: str,
     log_format: str,
     once: bool,
-    **collectors: bool,
+    **others: Any,
 ) -> None:
     """Publish this machine's GPUs and host facts for Prometheus."""
     from gpuglass.pipeline.exporter import Exporter, Settings
@@ -167,14 +184,28 @@ def command(
     wanted = [
         collector
         for collector in registry.collectors(registry.Paths(procfs, sysfs, rootfs))
-        if collectors[f"collector_{collector.name}"]
+        if others[f"collector_{collector.name}"]
     ]
-    settings = Settings(node_name, collectors["collector_nvml"], interval, slow_interval, deadline)
+    groups = _gpu_intervals(interval, slow_interval, others)
+    settings = Settings(node_name, groups, interval, slow_interval, deadline)
     exporter = Exporter(settings, wanted)
     if once:
         asyncio.run(_print(exporter))
     else:
         asyncio.run(_serve(exporter, listen_addresses, telemetry_path))
+
+
+def _gpu_intervals(fast: float, slow: float, others: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds between two readings of each group of a GPU's facts; empty without GPUs."""
+    if not others["collector_nvml"]:
+        return {}
+    optional = [group.name for group in GROUPS if group.name != CORE]
+    return intervals(
+        fast,
+        slow,
+        {name: others[f"collector_{name}"] for name in optional},
+        {name: others[f"interval_{name}"] for name in optional},
+    )
 
 
 async def _print(exporter: Any) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gpuglass.catalogue import device as metrics
@@ -35,14 +36,14 @@ class Devices:
     """Every GPU that the probe has ever announced, and the driver.
 
     Args:
-        interval: Seconds between two readings of a GPU.
+        intervals: Seconds between two readings of each group of a GPU's facts, the core first.
 
     Attributes:
         changed_at: When something new was told last, in seconds of CLOCK_MONOTONIC.
     """
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
+    def __init__(self, intervals: Mapping[str, float]) -> None:
+        self._intervals = intervals
         self._gpus: dict[str, Gpu] = {}
         self._failure = "starting"
         self._driver = Block()
@@ -64,7 +65,7 @@ class Devices:
             self._gpu(frame.uuid).read(frame)
             self._last_success = time.time() // 1
         elif isinstance(frame, frames.Device):
-            gpu = self._gpus.get(frame.uuid) or Gpu(frame.uuid, self._interval)
+            gpu = self._gpus.get(frame.uuid) or Gpu(frame.uuid, self._intervals)
             gpu.announce(frame)
             self._gpus[frame.uuid] = gpu
             self._unannounced.pop(frame.index, None)

@@ -45,14 +45,15 @@ class Settings:
 
     Attributes:
         node: The ``node`` label of every sample.
-        gpus: Whether to read GPUs.
+        groups: Seconds between two readings of each group of a GPU's facts, the core first; empty
+            to read no GPUs.
         fast: Seconds between two readings.
         slow: Seconds between two readings of what changes rarely.
         deadline: Seconds of silence after which the probe is replaced.
     """
 
     node: str
-    gpus: bool
+    groups: dict[str, float]
     fast: float
     slow: float
     deadline: float
@@ -69,10 +70,8 @@ class Exporter:
     def __init__(self, settings: Settings, collectors: Iterable[Collector]) -> None:
         self._settings = settings
         self._page = Page(settings.node, METRICS)
-        self._devices = Devices(settings.fast)
-        self._supervisor = Supervisor(
-            self._devices, settings.fast, settings.slow, settings.deadline
-        )
+        self._devices = Devices(settings.groups)
+        self._supervisor = Supervisor(self._devices, settings.groups, settings.deadline)
         self._hosts = Hosts(collectors, settings.fast, settings.slow)
         self._self = Itself()
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +81,7 @@ class Exporter:
     def start(self) -> None:
         """Start reading; needs a running event loop."""
         tasks: list[Callable[[], Awaitable[None]]] = []
-        if self._settings.gpus:
+        if self._settings.groups:
             tasks.append(self._supervisor.run)
         tasks += [self._watch_processes, self._write_ahead]
         self._tasks = [asyncio.create_task(_keep(task)) for task in tasks]
@@ -98,11 +97,11 @@ class Exporter:
 
     def complete(self) -> bool:
         """Whether every GPU and every collector has been read, or has told why it cannot be."""
-        return self._hosts.complete() and (not self._settings.gpus or self._devices.complete())
+        return self._hosts.complete() and (not self._settings.groups or self._devices.complete())
 
     def trouble(self) -> str:
         """Why the GPUs cannot be read; empty while they can, or are not to be."""
-        if not self._settings.gpus:
+        if not self._settings.groups:
             return ""
         return self._devices.status(time.monotonic()).failure
 
@@ -138,7 +137,7 @@ class Exporter:
 
     def _blocks(self, now: float) -> list[Block]:
         blocks, statuses = self._hosts.blocks(now)
-        if self._settings.gpus:
+        if self._settings.groups:
             blocks += [*self._devices.blocks(now), self._supervisor.block()]
             statuses.insert(0, self._devices.status(now))
         return blocks + self._self.blocks(statuses)

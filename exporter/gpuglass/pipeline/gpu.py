@@ -1,9 +1,10 @@
 """What is known of one GPU: its last readings, and the counters that outlive the probe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gpuglass.catalogue import device as metrics
+from gpuglass.catalogue.groups import CORE
 from gpuglass.catalogue.model import Metric, Series, Type
 from gpuglass.pipeline.counters import Counter
 from gpuglass.pipeline.page import Block
@@ -37,10 +38,47 @@ _Key = tuple[Metric, tuple[str, ...]]
 
 
 class _Sampled(NamedTuple):
-    """A counter to integrate from the fast group's value at ``position``."""
+    """A counter to integrate from the value at ``position`` of a group."""
 
     position: int
     counter: Counter
+
+
+class _Section:
+    """The values of one group.
+
+    Attributes:
+        columns: What they are.
+        values: The last ones; ``None`` where there is none.
+        read: Whether they were ever read.
+        follow: The counters that the driver or the probe has.
+        sampled: The counters to integrate.
+        patience: A gap longer than this many seconds is not integrated: nobody saw it.
+    """
+
+    def __init__(self, columns: list[Column], interval: float) -> None:
+        self.columns = columns
+        self.values: list[float | None] = [None] * len(columns)
+        self.read = False
+        self.follow: list[tuple[int, Column, Counter]] = []
+        self.sampled: list[_Sampled] = []
+        self.patience = patience(interval)
+
+    def take(self, values: list[float | None], time: float) -> None:
+        for position, column, counter in self.follow:
+            value = values[position]
+            if value is not None:
+                counter.follow(value, column.wraps)
+                values[position] = counter.total
+        for position, counter in self.sampled:
+            counter.integrate(values[position], time, self.patience)
+        self.values = values
+        self.read = True
+
+
+def patience(interval: float) -> float:
+    """How many seconds old a reading may be that is due at each interval: it can be late."""
+    return max(3 * interval, 5.0)
 
 
 class Gpu:
@@ -48,7 +86,7 @@ class Gpu:
 
     Args:
         uuid: Its identity.
-        interval: Seconds between two readings of its fast group.
+        intervals: Seconds between two readings of each of its groups, the core first.
 
     Attributes:
         index: NVML's index of it.
@@ -58,71 +96,67 @@ class Gpu:
         complete: Whether every group has been read since the last announcement.
     """
 
-    def __init__(self, uuid: str, interval: float) -> None:
+    def __init__(self, uuid: str, intervals: Mapping[str, float]) -> None:
         self.uuid = uuid
         self.index = -1
         self.down = "starting"
         self.read_at = 0.0
         self.duration = 0.0
         self.complete = False
-        self._patience = max(3 * interval, 5.0)
+        self._intervals = intervals
+        self._patience = patience(min(intervals.values()))
         self._counters: dict[_Key, Counter] = {}
-        self._columns: dict[str, list[Column]] = {}
-        self._values: dict[str, list[float | None]] = {}
-        self._unread: set[str] = set()
-        self._follow: dict[str, list[tuple[int, Column, Counter]]] = {}
-        self._sampled: list[_Sampled] = []
+        self._sections: dict[str, _Section] = {}
         self._constant: list[float | None] = []
         self._series: tuple[Series, ...] = ()
 
     def announce(self, frame: Device) -> None:
         """Take the columns of a probe's plan for this GPU."""
-        self._columns = frame.columns
-        self._values = {group: [None] * len(c) for group, c in frame.columns.items()}
-        self._unread = set(frame.columns)
-        self.complete = False
-        self._follow = {
-            group: list(self._driver_counters(columns)) for group, columns in frame.columns.items()
+        old = self._sections
+        self._sections = {
+            # What is planned as before goes on: only the others have no values yet.
+            name: old[name]
+            if name in old and old[name].columns == columns and not self.down
+            else _Section(columns, self._intervals[name])
+            for name, columns in frame.columns.items()
         }
-        from_driver = {
-            (column.metric, column.labels) for c in frame.columns.values() for column in c
-        }
-        sampled = list(self._to_integrate(frame.columns["fast"], from_driver))
-        self._sampled = [item for item, _ in sampled]
+        given = {(c.metric, c.labels) for columns in frame.columns.values() for c in columns}
+        sampled: list[_Key] = []
+        for section in self._sections.values():
+            if not section.read:
+                section.follow = list(self._counted(section.columns))
+            integrated = list(self._to_integrate(section.columns, given))
+            section.sampled = [item for item, _ in integrated]
+            sampled += [key for _, key in integrated]
+        self.complete = all(section.read for section in self._sections.values())
         labels = (str(frame.index), self.uuid)
-        sources = list(dict.fromkeys(self._sources(frame, [key for _, key in sampled])))
+        sources = list(dict.fromkeys(self._sources(frame, sampled)))
         self.index = frame.index
-        self._constant = [1.0] * len(sources)
+        groups = [(name, frame.refused.get(name, "")) for name in frame.columns]
+        self._constant = [1.0 for _ in sources]
+        self._constant += [0.0 if why else 1.0 for _, why in groups]
         self._series = (
             Series(metrics.INFO_, (*labels, *(frame.info[n] for n in metrics.INFO_.labels[2:]))),
             Series(metrics.UP, labels),
             Series(metrics.DATA_AGE, labels),
             *(Series(metrics.SOURCE, (*labels, *source)) for source in sources),
+            *(Series(metrics.CAPABILITY, (*labels, *group)) for group in groups),
             *(
                 Series(_BY_NAME[column.metric], (*labels, *column.labels))
-                for columns in frame.columns.values()
-                for column in columns
+                for section in self._sections.values()
+                for column in section.columns
             ),
-            *(Series(metric, (*labels, *part)) for _, (metric, part) in sampled),
+            *(Series(metric, (*labels, *part)) for metric, part in sampled),
         )
 
     def read(self, frame: Reading) -> None:
         """Take a reading."""
-        if frame.group not in self._values:
+        for name, values in frame.values.items():
+            if name in self._sections:
+                self._sections[name].take(values, frame.time)
+        self.complete = self.complete or all(s.read for s in self._sections.values())
+        if CORE not in frame.values:
             return
-        values = frame.values
-        for position, column, counter in self._follow[frame.group]:
-            value = values[position]
-            if value is not None:
-                counter.follow(value, column.wraps)
-                values[position] = counter.total
-        self._values[frame.group] = values
-        self._unread.discard(frame.group)
-        self.complete = not self._unread
-        if frame.group != "fast":
-            return
-        for position, counter in self._sampled:
-            counter.integrate(values[position], frame.time, self._patience)
         self.down = ""
         self.read_at = frame.time
         self.duration = frame.duration
@@ -148,9 +182,10 @@ class Gpu:
         values: list[float | None] = [1.0, float(up), age]
         if up:
             values += self._constant
-            for group in self._columns:
-                values += self._values[group]
-            values += [sampled.counter.total for sampled in self._sampled]
+            sections = self._sections.values()
+            for section in sections:
+                values += section.values
+            values += [item.counter.total for section in sections for item in section.sampled]
         else:
             values += [None] * (len(self._series) - len(values))
         return Block(self._series, values)
@@ -158,14 +193,14 @@ class Gpu:
     def _counter(self, metric: Metric, labels: tuple[str, ...]) -> Counter:
         return self._counters.setdefault((metric, labels), Counter())
 
-    def _driver_counters(self, columns: list[Column]) -> Iterator[tuple[int, Column, Counter]]:
+    def _counted(self, columns: list[Column]) -> Iterator[tuple[int, Column, Counter]]:
         for position, column in enumerate(columns):
             metric = _BY_NAME[column.metric]
             if metric.type is not Type.COUNTER:
                 continue
             counter = self._counter(metric, column.labels)
-            if column.wraps:
-                # Lower than before can now also mean a driver that was loaded anew.
+            if column.wraps or column.source != "driver":
+                # Lower than before can now also mean a driver that was loaded anew, or a new probe.
                 counter.forget()
             yield position, column, counter
 
@@ -186,7 +221,7 @@ class Gpu:
         for columns in frame.columns.values():
             for column in columns:
                 if _BY_NAME[column.metric].type is Type.COUNTER:
-                    yield column.metric, "driver", ""
+                    yield column.metric, column.source, ""
         for metric, _ in sampled:
             yield metric.name, "sampled", ""
         for name, labels, why in frame.missing:

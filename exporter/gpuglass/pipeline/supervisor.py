@@ -6,11 +6,13 @@ asyncio's subprocesses, which kills what still runs when it lets go of it.
 """
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Series
@@ -43,15 +45,14 @@ class Supervisor:
 
     Args:
         devices: Takes the frames.
-        fast: Seconds between two readings of the fast facts.
-        slow: Seconds between two readings of the slow facts.
+        intervals: Seconds between two readings of each group of a GPU's facts, the core first.
         deadline: Seconds of silence after which the probe is replaced.
     """
 
-    def __init__(self, devices: Devices, fast: float, slow: float, deadline: float) -> None:
+    def __init__(self, devices: Devices, intervals: Mapping[str, float], deadline: float) -> None:
         self._devices = devices
-        self._arguments = (sys.executable, "-m", "gpuglass.probe", str(fast), str(slow))
-        self._deadline = deadline + fast
+        self._arguments = (sys.executable, "-m", "gpuglass.probe", json.dumps(intervals))
+        self._deadline = deadline + min(intervals.values(), default=0.0)
         self._process: subprocess.Popen[bytes] | None = None
         self._abandoned: list[subprocess.Popen[bytes]] = []
         self._restarts = dict.fromkeys(_CAUSES, 0)

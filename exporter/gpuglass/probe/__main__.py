@@ -1,20 +1,25 @@
-"""The probe's process: ``python -m gpuglass.probe FAST_SECONDS SLOW_SECONDS``.
+"""The probe's process: ``python -m gpuglass.probe INTERVALS``.
+
+INTERVALS is a JSON object: seconds between two readings of each group that is wanted, the core
+first.
 
 The main thread never calls NVML, so that it can always end the process: when told to by SIGTERM,
 or when its standard input closes because the parent is gone.
 """
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 
 import pynvml
 
 from gpuglass.probe import frames, identity
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
-from gpuglass.probe.worker import Tempo, Worker
+from gpuglass.probe.worker import Worker
 
 # The parent starts another probe at once: nothing is wrong with this one but its view of NVML.
 EXIT_RENEW = 75
@@ -29,8 +34,9 @@ _RETRY_SECONDS = 2.0
 class Probe:
     """The threads of the process, and how it ends."""
 
-    def __init__(self, tempo: Tempo) -> None:
-        self._tempo = tempo
+    def __init__(self, intervals: Mapping[str, float]) -> None:
+        self._intervals = intervals
+        self._tick = min(intervals.values())
         self._stop = threading.Event()
         self._exit_code = 0
         self._library: Library | None = None
@@ -50,7 +56,7 @@ class Probe:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides on Ctrl-C
         for task in (self._watch_parent, self._watch_driver):
             threading.Thread(target=task, daemon=True).start()
-        while not self._stop.wait(self._tempo.fast):
+        while not self._stop.wait(self._tick):
             self._emit(frames.Alive(self._waiting()))
         self._let_go()
         return self._exit_code
@@ -88,7 +94,7 @@ class Probe:
                     return
         self._emit(driver)
         for index in range(driver.devices):
-            worker = Worker(self._library, index, self._tempo, self._emit, self._fatal)
+            worker = Worker(self._library, index, self._intervals, self._emit, self._fatal)
             self._workers.append(worker)
             worker.start()
         while True:
@@ -111,7 +117,7 @@ class Probe:
         return {
             worker.uuid: waiting
             for worker in self._workers
-            if (waiting := worker.waiting()) and waiting[1] > self._tempo.fast
+            if (waiting := worker.waiting()) and waiting[1] > self._tick
         }
 
     def _let_go(self) -> None:
@@ -138,8 +144,8 @@ _ADVICE = {
 
 
 def main() -> None:
-    """Run the probe with the tempo from the command line."""
-    probe = Probe(Tempo(float(sys.argv[1]), float(sys.argv[2])))
+    """Run the probe with the intervals from the command line."""
+    probe = Probe(json.loads(sys.argv[1]))
     # Without the interpreter's own end: it would wait for threads that are stuck in the driver.
     os._exit(probe.run())
 

@@ -63,6 +63,7 @@ def numbers(
     divide: int = 1,
     multiply: int = 1,
     unknown: int | None = None,
+    most: int | None = None,
     type: Any = ctypes.c_uint,
 ) -> Make:
     """A function that writes numbers into its last parameters.
@@ -75,6 +76,7 @@ def numbers(
             0.01 as 0.37000000000000005.
         multiply: What to multiply by, where ``divide`` is 1.
         unknown: The number that stands for "not known".
+        most: The highest number that can be true; a higher one is left out.
         type: The C type of the numbers.
     """
 
@@ -85,7 +87,7 @@ def numbers(
         def values() -> Values:
             return [
                 None
-                if out.value == unknown
+                if out.value == unknown or (most is not None and out.value > most)
                 else out.value * multiply
                 if divide == 1
                 else out.value / divide
@@ -110,6 +112,7 @@ def structure(
     layout: Any,
     columns: dict[str, Column],
     divide: int = 1,
+    valid: Callable[[Any], bool] | None = None,
     **preset: int,
 ) -> Make:
     """A function that fills a structure.
@@ -119,6 +122,7 @@ def structure(
         layout: The structure's class in nvidia-ml-py.
         columns: What each wanted field of the structure is.
         divide: What to divide the fields by.
+        valid: Whether what the structure holds can be true; if not, it is left out.
         preset: Fields to set before the call, such as ``version``.
     """
 
@@ -131,6 +135,8 @@ def structure(
         names = tuple(columns)
 
         def values() -> Values:
+            if valid is not None and not valid(buffer):
+                return [None] * len(names)
             if divide == 1:
                 return [getattr(buffer, name) for name in names]
             return [getattr(buffer, name) / divide for name in names]
@@ -170,11 +176,15 @@ class Field(NamedTuple):
         id: ``NVML_FI_DEV_...``.
         column: What it is.
         divide: What to divide it by to get the metric's unit.
+        multiply: What to multiply it by, where ``divide`` is 1.
+        scope: ``scopeId``, such as the number of a link.
     """
 
     id: int
     column: Column
     divide: int = 1
+    multiply: int = 1
+    scope: int = 0
 
 
 _VALUE_FORMATS = {
@@ -201,7 +211,7 @@ class FieldBatch(Call):
             tuple(field.column for field in fields),
             self._decode,
         )
-        self._divide = tuple(field.divide for field in fields)
+        self._scales = tuple((field.divide, field.multiply) for field in fields)
         self._types: tuple[int, ...] = ()
         self._layout = struct.Struct("")
 
@@ -215,8 +225,10 @@ class FieldBatch(Call):
             )
             row = self._layout.unpack_from(self._buffer)
         return [
-            None if code else value if divide == 1 else value / divide
-            for code, value, divide in zip(row[1::3], row[2::3], self._divide, strict=True)
+            None if code else value * multiply if divide == 1 else value / divide
+            for code, value, (divide, multiply) in zip(
+                row[1::3], row[2::3], self._scales, strict=True
+            )
         ]
 
 
@@ -247,4 +259,5 @@ def _field_buffer(fields: Sequence[Field]) -> Any:
     buffer = (pynvml.c_nvmlFieldValue_t * len(fields))()
     for entry, field in zip(buffer, fields, strict=True):
         entry.fieldId = field.id
+        entry.scopeId = field.scope
     return buffer

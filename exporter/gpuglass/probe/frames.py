@@ -17,11 +17,14 @@ class Column(NamedTuple):
         metric: Name in the catalogue.
         labels: Label values after ``gpu`` and ``uuid``.
         wraps: For a counter that starts again from 0 when it is full: the value at which it does.
+        source: Who counts: the "driver", or the probe itself, which starts from 0, by reading the
+            driver's sample "buffers".
     """
 
     metric: str
     labels: tuple[str, ...] = ()
     wraps: int = 0
+    source: str = "driver"
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,10 @@ class Driver:
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU, what it is, and the columns of its readings by group ("fast", "slow").
+    """A GPU, what it is, and the columns of its readings by group.
 
-    ``missing`` lists what the card does not give: metric, labels, NVML's reason.
+    ``missing`` lists what the card does not give: metric, labels, NVML's reason. ``refused`` has
+    the reason of each group of which the card gives nothing.
     """
 
     kind: ClassVar[str] = "device"
@@ -48,18 +52,18 @@ class Device:
     info: dict[str, str]
     columns: dict[str, list[Column]]
     missing: list[tuple[str, tuple[str, ...], str]]
+    refused: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The values of one group of a GPU's columns; ``None`` where a call failed this time."""
+    """The values of some groups of a GPU's columns; ``None`` where a call failed this time."""
 
     kind: ClassVar[str] = "reading"
     uuid: str
-    group: str
     time: float
     duration: float
-    values: list[float | None]
+    values: dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ def decode(line: bytes) -> Frame:
         if isinstance(frame, Device):
             for columns in frame.columns.values():
                 columns[:] = [
-                    Column(metric, tuple(labels), wrap) for metric, labels, wrap in columns
+                    Column(metric, tuple(labels), wraps, source)
+                    for metric, labels, wraps, source in columns
                 ]
             frame.missing[:] = [
                 (metric, tuple(labels), why) for metric, labels, why in frame.missing

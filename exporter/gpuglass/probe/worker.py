@@ -3,22 +3,13 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 from gpuglass.probe import frames, identity
-from gpuglass.probe.facts import FAST, GROUPS, SLOW
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
 from gpuglass.probe.plan import Plan
 
 _LOST_RETRY_SECONDS = 60.0
-
-
-class Tempo(NamedTuple):
-    """Seconds between two readings of the fast and of the slow group."""
-
-    fast: float
-    slow: float
 
 
 class Worker(threading.Thread):
@@ -27,7 +18,7 @@ class Worker(threading.Thread):
     Args:
         library: NVML.
         index: NVML's index of the GPU.
-        tempo: How often to read.
+        intervals: Seconds between two readings of each group; of the first one the least.
         emit: Sends a frame to the parent.
         fatal: Told when NVML has to be started again, in a new process.
     """
@@ -36,13 +27,13 @@ class Worker(threading.Thread):
         self,
         library: Library,
         index: int,
-        tempo: Tempo,
+        intervals: Mapping[str, float],
         emit: Callable[[frames.Frame], None],
         fatal: Callable[[NvmlError], None],
     ) -> None:
         super().__init__(name=f"gpu-{index}", daemon=True)
         self.uuid = ""
-        self._library, self._index, self._tempo = library, index, tempo
+        self._library, self._index, self._intervals = library, index, intervals
         self._emit, self._fatal = emit, fatal
         self._call = ""
         self._since = 0.0
@@ -74,30 +65,25 @@ class Worker(threading.Thread):
         device = self._library.device(self._index)
         self.uuid = identity.uuid(self._library, device)
         info = identity.info(self._library, device)
-        slow_due = 0.0
-        plan: Plan | None = None
+        plan = Plan(self._library, device, self._intervals)
+        self._announce(info, plan)
+        due = dict.fromkeys(self._intervals, 0.0)
+        tick = min(self._intervals.values())
         while True:
-            if plan is None or (time.monotonic() >= slow_due and plan.outdated()):
-                plan = Plan(self._library, device, self._tempo.fast)
-                slow_due = 0.0
+            begin = time.monotonic()
+            groups = [group for group, moment in due.items() if moment <= begin]
+            if plan.renew(groups, self._enter):
                 self._announce(info, plan)
-            self._read(plan, FAST)
-            if time.monotonic() >= slow_due:
-                self._read(plan, SLOW)
-                slow_due = time.monotonic() + self._tempo.slow
+            values = plan.read(groups, self._enter)
+            now = time.monotonic()
+            self._emit(frames.Reading(self.uuid, now, now - begin, values))
             self._leave()
-            time.sleep(_until_next(self._tempo.fast))
+            due |= {group: _next(self._intervals[group], begin) for group in groups}
+            time.sleep(_next(tick, now) - now)
 
     def _announce(self, info: dict[str, str], plan: Plan) -> None:
-        columns = {group: plan.columns(group) for group in GROUPS}
         missing = [(*column[:2], reason) for column, reason in plan.missing.items()]
-        self._emit(frames.Device(self.uuid, self._index, info, columns, missing))
-
-    def _read(self, plan: Plan, group: str) -> None:
-        begin = time.monotonic()
-        values = plan.read(group, self._enter)
-        now = time.monotonic()
-        self._emit(frames.Reading(self.uuid, group, now, now - begin, values))
+        self._emit(frames.Device(self.uuid, self._index, info, plan.columns, missing, plan.refused))
 
     def _enter(self, call: str) -> None:
         if not self._call:
@@ -108,6 +94,6 @@ class Worker(threading.Thread):
         self._call = ""
 
 
-def _until_next(interval: float) -> float:
-    """Seconds to the next multiple of the interval: all GPUs are read at the same moments."""
-    return interval - time.monotonic() % interval
+def _next(interval: float, now: float) -> float:
+    """The next multiple of the interval: all GPUs are read at the same moments."""
+    return (now // interval + 1) * interval

@@ -1,0 +1,70 @@
+"""The groups of facts that are read of a GPU: what can be switched off, and how often each is read.
+
+The process that serves the page needs them for its flags, the probe to know what to read.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class Tempo(enum.Enum):
+    """How often a group is read unless its own setting says otherwise."""
+
+    FAST = "--probe.interval"
+    SLOW = "--probe.slow-interval"
+    RARE = "1m"
+
+
+_RARE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Facts that are read together.
+
+    Attributes:
+        name: What ``--collector.NAME``, ``--no-collector.NAME`` and ``--interval.NAME`` call it.
+        help: What it publishes, to complete "Publish ...".
+        tempo: How often it is read by default.
+    """
+
+    name: str
+    help: str
+    tempo: Tempo
+
+
+CORE = "core"
+
+# All but the first can be switched off; the first is what a GPU is watched for.
+GROUPS = (
+    Group(
+        CORE, "utilisation, memory, power, temperature, clocks and throttling of GPUs", Tempo.FAST
+    ),
+    Group("engines", "use of the GPUs' media engines", Tempo.FAST),
+    Group("fans", "the GPUs' fans", Tempo.SLOW),
+    Group("limits", "limits of the GPUs' power, temperature and clocks", Tempo.SLOW),
+    Group("pcie", "the GPUs' PCIe links", Tempo.FAST),
+)
+
+
+def intervals(
+    fast: float, slow: float, wanted: Mapping[str, bool], own: Mapping[str, float | None]
+) -> dict[str, float]:
+    """How often to read each group, in seconds.
+
+    Args:
+        fast: Seconds between two readings of the fast groups.
+        slow: Seconds between two readings of the slow groups.
+        wanted: Groups that are switched on or off; the others are on.
+        own: Groups that have a tempo of their own, in seconds.
+
+    Returns:
+        The groups to read, the core first; none more often than ``fast``.
+    """
+    by_tempo = {Tempo.FAST: fast, Tempo.SLOW: slow, Tempo.RARE: max(slow, _RARE_SECONDS)}
+    return {
+        group.name: max(fast, own.get(group.name) or by_tempo[group.tempo])
+        for group in GROUPS
+        if group.name == CORE or wanted.get(group.name, True)
+    }

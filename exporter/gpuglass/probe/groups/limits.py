@@ -1,0 +1,107 @@
+"""What the card may draw, how hot it may get, how fast it can run, and how large it is."""
+
+import pynvml
+
+from gpuglass.catalogue import device as metrics
+from gpuglass.probe import calls
+from gpuglass.probe.calls import Field, Make
+from gpuglass.probe.group import Group, column
+
+_THRESHOLDS = {
+    "shutdown": pynvml.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN,
+    "slowdown": pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN,
+    "memory_max": pynvml.NVML_TEMPERATURE_THRESHOLD_MEM_MAX,
+    "gpu_max": pynvml.NVML_TEMPERATURE_THRESHOLD_GPU_MAX,
+}
+_DOMAINS = {
+    "graphics": pynvml.NVML_CLOCK_GRAPHICS,
+    "sm": pynvml.NVML_CLOCK_SM,
+    "memory": pynvml.NVML_CLOCK_MEM,
+    "video": pynvml.NVML_CLOCK_VIDEO,
+}
+_POWER_LIMITS = {
+    pynvml.NVML_FI_DEV_POWER_CURRENT_LIMIT: "enforced",
+    pynvml.NVML_FI_DEV_POWER_REQUESTED_LIMIT: "requested",
+    pynvml.NVML_FI_DEV_POWER_DEFAULT_LIMIT: "default",
+    pynvml.NVML_FI_DEV_POWER_MIN_LIMIT: "min",
+    pynvml.NVML_FI_DEV_POWER_MAX_LIMIT: "max",
+}
+_TLIMITS = {
+    pynvml.NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT: "shutdown",
+    pynvml.NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT: "slowdown",
+    pynvml.NVML_FI_DEV_TEMPERATURE_MEM_MAX_TLIMIT: "memory_max",
+    pynvml.NVML_FI_DEV_TEMPERATURE_GPU_MAX_TLIMIT: "gpu_max",
+}
+
+
+def _milliwatts(symbol: str, *limits: str) -> Make:
+    return calls.numbers(
+        symbol, [column(metrics.POWER_LIMIT, limit) for limit in limits], divide=1000
+    )
+
+
+GROUP = Group(
+    facts=[
+        (
+            calls.structure(
+                "nvmlDeviceGetBAR1MemoryInfo",
+                pynvml.c_nvmlBAR1Memory_t,
+                {"bar1Total": column(metrics.BAR1_TOTAL), "bar1Used": column(metrics.BAR1_USED)},
+            ),
+        ),
+        (
+            calls.structure(
+                "nvmlDeviceGetMarginTemperature",
+                pynvml.c_nvmlMarginTemperature_v1_t,
+                {"marginTemperature": column(metrics.TEMPERATURE_MARGIN)},
+                version=pynvml.nvmlMarginTemperature_v1,
+            ),
+        ),
+        *(
+            (
+                calls.numbers(
+                    "nvmlDeviceGetTemperatureThreshold",
+                    [column(metrics.TEMPERATURE_LIMIT, limit)],
+                    number,
+                ),
+            )
+            for limit, number in _THRESHOLDS.items()
+        ),
+        *(
+            (
+                calls.numbers(
+                    "nvmlDeviceGetMaxClockInfo",
+                    [column(metrics.CLOCK_MAX, domain)],
+                    number,
+                    multiply=1_000_000,
+                ),
+            )
+            for domain, number in _DOMAINS.items()
+        ),
+        (calls.numbers("nvmlDeviceGetNumGpuCores", [column(metrics.CORES)]),),
+    ],
+    fields=[
+        *(
+            Field(number, column(metrics.POWER_LIMIT, limit), 1000)
+            for number, limit in _POWER_LIMITS.items()
+        ),
+        *(
+            Field(number, column(metrics.TEMPERATURE_TLIMIT, limit))
+            for number, limit in _TLIMITS.items()
+        ),
+    ],
+    instead={
+        column(metrics.POWER_LIMIT, "enforced"): _milliwatts(
+            "nvmlDeviceGetEnforcedPowerLimit", "enforced"
+        ),
+        column(metrics.POWER_LIMIT, "requested"): _milliwatts(
+            "nvmlDeviceGetPowerManagementLimit", "requested"
+        ),
+        column(metrics.POWER_LIMIT, "default"): _milliwatts(
+            "nvmlDeviceGetPowerManagementDefaultLimit", "default"
+        ),
+        column(metrics.POWER_LIMIT, "min"): _milliwatts(
+            "nvmlDeviceGetPowerManagementLimitConstraints", "min", "max"
+        ),
+    },
+)
