@@ -70,7 +70,7 @@ static nvmlReturn_t ecc_field(const View *view, nvmlFieldValue_t *field) {
     const Gpu *gpu = view->gpu;
     unsigned id = field->fieldId;
     if (id <= 2)
-        return give_uint(field, true, gpu->ecc);
+        return give_uint(field, true, id == 1 ? gpu->ecc : gpu->ecc_pending);
     /* 3 and 4 are the volatile totals, 5 and 6 the aggregate ones; even ids are uncorrected. */
     return give_long(field, gpu->preset->data_center && gpu->ecc,
                      model_ecc_total(view, id % 2 == 0, id <= 4));

@@ -82,19 +82,19 @@ NUMBER(nvmlDeviceGetNumaNodeId, true, gpu->numa_node)
 NUMBER(nvmlDeviceGetIrqNum, true, 120 + call.view.index)
 NUMBER(nvmlDeviceGetBusType, true, 2)
 NUMBER(nvmlDeviceGetPersistenceMode, true, gpu->persistence)
-NUMBER(nvmlDeviceGetComputeMode, true, 0)
-NUMBER(nvmlDeviceGetVirtualizationMode, true, 0)
-NUMBER(nvmlDeviceGetDisplayMode, true, 0)
-NUMBER(nvmlDeviceGetDisplayActive, true, 0)
+NUMBER(nvmlDeviceGetComputeMode, true, gpu->compute_mode)
+NUMBER(nvmlDeviceGetVirtualizationMode, true, gpu->virtualization_mode)
+NUMBER(nvmlDeviceGetDisplayMode, true, gpu->display)
+NUMBER(nvmlDeviceGetDisplayActive, true, gpu->display)
 NUMBER(nvmlDeviceGetPowerManagementMode, true, 1)
 NUMBER(nvmlDeviceGetPowerSource, true, 0)
 NUMBER(nvmlDeviceGetInforomConfigurationChecksum, gpu->preset->inforom != NULL,
        0x5AE2C1F0 + call.view.index)
-NUMBER(nvmlDeviceGetAccountingMode, true, 0)
+NUMBER(nvmlDeviceGetAccountingMode, true, gpu->accounting)
 NUMBER(nvmlDeviceGetAccountingBufferSize, true, 4000)
 
 PAIR(nvmlDeviceGetCudaComputeCapability, true, gpu->preset->cc_major, gpu->preset->cc_minor)
-PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc)
+PAIR(nvmlDeviceGetEccMode, true, gpu->ecc, gpu->ecc_pending)
 PAIR(nvmlDeviceGetDriverModel, false, 0, 0)
 PAIR(nvmlDeviceGetDriverModel_v2, false, 0, 0)
 PAIR(nvmlDeviceGetGpuOperationMode, false, 0, 0)
@@ -121,11 +121,29 @@ NVML_API nvmlReturn_t nvmlDeviceGetAddressingMode(nvmlDevice_t device,
     return NVML_SUCCESS;
 }
 
-/* Where in a rack a GPU sits is known from Blackwell on. */
+/* Where in a rack a GPU sits is known from Blackwell on; both versions have one layout. */
+enum { PEER_SWITCH = 1 };
+
 NVML_API nvmlReturn_t nvmlDeviceGetPlatformInfo(nvmlDevice_t device, void *info) {
     BEGIN_DEVICE(call, device);
     WANT(info != NULL);
-    return NVML_ERROR_NOT_SUPPORTED;
+    nvmlPlatformInfo_t *platform = info;
+    if (platform->version != STRUCT_VERSION(*platform, 1) &&
+        platform->version != STRUCT_VERSION(*platform, 2))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_BLACKWELL);
+    unsigned char module = (unsigned char)(call.view.index % 8 + 1);
+    *platform = (nvmlPlatformInfo_t){.version = platform->version,
+                                     .chassis = "1821124500123",
+                                     .slot = 7,
+                                     .tray = 3,
+                                     .host = 1,
+                                     .peer = PEER_SWITCH,
+                                     .module = module};
+    /* Bytes that are no text. */
+    for (unsigned i = 0; i < sizeof platform->guid; i++)
+        platform->guid[i] = (unsigned char)(0xF0 - 16 * i + module);
+    return NVML_SUCCESS;
 }
 
 /* Links between processor and GPU are a thing of Grace. */

@@ -103,10 +103,18 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, void *inf
     if (!is_third && version != STRUCT_VERSION(*second, 2))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     SUPPORTED(call.view.gpu->preset->has_fabric);
+    const Fault *trouble = model_window(&call.view, FAULT_FABRIC);
     *second = (nvmlGpuFabricInfo_v2_t){
         .version = version, .state = FABRIC_COMPLETED, .healthMask = FABRIC_NO_TROUBLE};
+    if (trouble != NULL) {
+        second->state = trouble->state;
+        second->status = trouble->code;
+        if (trouble->health > 0) /* both bits of the pair change */
+            second->healthMask ^= 3U << 2 * (trouble->health - 1);
+    }
+    enum { HEALTHY = 1, UNHEALTHY = 2 };
     if (is_third)
-        third->healthSummary = 1;
+        third->healthSummary = second->healthMask == FABRIC_NO_TROUBLE ? HEALTHY : UNHEALTHY;
     return NVML_SUCCESS;
 }
 

@@ -38,56 +38,6 @@ NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
     return NVML_SUCCESS;
 }
 
-NVML_API nvmlReturn_t nvmlDeviceGetEncoderStats(nvmlDevice_t device, unsigned *sessions,
-                                                unsigned *fps, unsigned *latency_us) {
-    BEGIN_DEVICE(call, device);
-    WANT(sessions != NULL && fps != NULL && latency_us != NULL);
-    SUPPORTED(call.view.gpu->preset->has_encoder);
-    bool encoding = model_percent(call.view.gpu->encoder * model_load(&call.view)) > 0;
-    *sessions = encoding;
-    *fps = encoding ? 60 : 0;
-    *latency_us = encoding ? 4000 : 0;
-    return NVML_SUCCESS;
-}
-
-/* The sessions of the encoder and of frame capture are counted but not listed. */
-static nvmlReturn_t no_sessions(bool supported, unsigned *count) {
-    WANT(count != NULL);
-    SUPPORTED(supported);
-    *count = 0;
-    return NVML_SUCCESS;
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetEncoderSessions(nvmlDevice_t device, unsigned *count,
-                                                   void *sessions) {
-    BEGIN_DEVICE(call, device);
-    (void)sessions;
-    return no_sessions(call.view.gpu->preset->has_encoder, count);
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetFBCSessions(nvmlDevice_t device, unsigned *count,
-                                               void *sessions) {
-    BEGIN_DEVICE(call, device);
-    (void)sessions;
-    return no_sessions(true, count);
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetFBCStats(nvmlDevice_t device, nvmlFBCStats_t *stats) {
-    BEGIN_DEVICE(call, device);
-    WANT(stats != NULL);
-    *stats = (nvmlFBCStats_t){0};
-    return NVML_SUCCESS;
-}
-
-NVML_API nvmlReturn_t nvmlDeviceGetEncoderCapacity(nvmlDevice_t device, unsigned codec,
-                                                   unsigned *capacity) {
-    BEGIN_DEVICE(call, device);
-    WANT(capacity != NULL && codec <= 2);
-    SUPPORTED(call.view.gpu->preset->has_encoder);
-    *capacity = 100;
-    return NVML_SUCCESS;
-}
-
 static unsigned long long mib(unsigned number) { return (unsigned long long)number << 20; }
 
 /* Only an administrator sees the whole of a GPU that is cut into instances. */

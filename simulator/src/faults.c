@@ -85,6 +85,34 @@ static bool set_value(Parser *parser, const char *value, void *target) {
     return set_unsigned(parser, value, &((Fault *)target)->value);
 }
 
+static bool set_fabric_state(Parser *parser, const char *value, void *target) {
+    static const char *const states[] = {"not_supported", "not_started", "in_progress",
+                                         "completed"};
+    for (unsigned i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(states[i], value) == 0) {
+            ((Fault *)target)->state = i;
+            return true;
+        }
+    return fail(parser,
+                "unknown state \"%s\" (known: not_supported, not_started, in_progress, completed)",
+                value);
+}
+
+/* Troubles are two bits each: 1 says that it is there, 2 that it is not. */
+static bool set_health(Parser *parser, const char *value, void *target) {
+    static const char *const troubles[] = {"degraded_bandwidth", "route_recovery",
+                                           "route_unhealthy", "access_timeout"};
+    for (unsigned i = 0; i < sizeof troubles / sizeof *troubles; i++)
+        if (strcmp(troubles[i], value) == 0) {
+            ((Fault *)target)->health = i + 1;
+            return true;
+        }
+    return fail(parser,
+                "unknown health \"%s\" (known: degraded_bandwidth, route_recovery, "
+                "route_unhealthy, access_timeout)",
+                value);
+}
+
 static bool set_mode(Parser *parser, const char *value, void *target) {
     bool on;
     if (!set_switch(parser, value, &on))
@@ -125,6 +153,7 @@ static const KindRule rules[] = {
     {"pcie-link", FAULT_PCIE_LINK, false, NULL, NULL, {"gpu", "width"}, {"width"}},
     {"recovery", FAULT_RECOVERY, false, NULL, NULL, {"gpu", "action"}, {"action"}},
     {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code", "mig"}, {"code"}},
+    {"fabric", FAULT_FABRIC, false, NULL, NULL, {"gpu", "state", "health", "code"}, {NULL}},
     {"repair", FAULT_REPAIR, false, NULL, NULL, {"gpu", "channel", "tpc", "memory"}, {NULL}},
     {"mig-mode", FAULT_MIG_MODE, false, "on or off", set_mode, {"gpu"}, {NULL}},
     {"mig-pending", FAULT_MIG_PENDING, false, "on or off", set_mode, {"gpu"}, {NULL}},
@@ -182,6 +211,8 @@ static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
                           {"uncorrected", set_unsigned, &fault->uncorrected},
                           {"location", set_location, fault},
                           {"pending", set_unsigned, &fault->pending},
+                          {"state", set_fabric_state, fault},
+                          {"health", set_health, fault},
                           {"channel", set_unsigned, &fault->channel},
                           {"tpc", set_unsigned, &fault->tpc},
                           {"memory", set_unsigned, &fault->memory},
@@ -267,7 +298,11 @@ static bool read_keys(Parser *parser, size_t first, const KindRule *rule, Fault 
 
 bool read_fault(Parser *parser) {
     Scenario *scenario = parser->scenario;
-    Fault fault = {.duration = INFINITY, .gpus = ~(GpuMask)0, .location = LOCATION_DRAM, .mig = -1};
+    Fault fault = {.duration = INFINITY,
+                   .gpus = ~(GpuMask)0,
+                   .location = LOCATION_DRAM,
+                   .mig = -1,
+                   .state = 3};
     size_t next;
     if (scenario->fault_count == MAX_FAULTS)
         return fail(parser, "more than %d \"at\" lines", MAX_FAULTS);
@@ -278,11 +313,12 @@ bool read_fault(Parser *parser) {
         return fail(parser, "expected what happens (such as lost, hang, xid, throttle)");
     const KindRule *rule = find_rule(parser->words[next]);
     if (rule == NULL)
-        return fail(parser,
-                    "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
-                    "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
-                    "pcie-replay, counter, retire, repair, mig-mode, mig-pending, reset-counters)",
-                    parser->words[next]);
+        return fail(
+            parser,
+            "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
+            "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
+            "pcie-replay, counter, retire, fabric, repair, mig-mode, mig-pending, reset-counters)",
+            parser->words[next]);
     fault.kind = rule->kind;
     size_t wanted = rule->argument != NULL ? 2 : 1;
     if (bare < wanted)

@@ -296,6 +296,60 @@ typedef struct {
 } nvmlEventData_t;
 
 typedef struct {
+    unsigned version;
+    unsigned char guid[16];
+    char chassis[16];
+    unsigned char slot, tray, host, peer, module;
+} nvmlPlatformInfo_t;
+
+typedef struct {
+    unsigned sessionId;
+    unsigned pid;
+    unsigned vgpuInstance;
+    unsigned codecType;
+    unsigned hResolution, vResolution;
+    unsigned averageFps;
+    unsigned encodeLatency;
+} nvmlEncoderSessionInfo_t;
+
+typedef struct {
+    unsigned sessionId;
+    unsigned pid;
+    unsigned vgpuInstance;
+    unsigned displayOrdinal;
+    unsigned sessionType;
+    unsigned sessionFlags;
+    unsigned hMaxResolution, vMaxResolution;
+    unsigned hResolution, vResolution;
+    unsigned averageFPS;
+    unsigned averageLatency;
+} nvmlFBCSessionInfo_t;
+
+typedef struct {
+    unsigned environment;
+    unsigned ccFeature;
+    unsigned devToolsMode;
+} nvmlConfComputeSystemState_t;
+
+typedef struct {
+    unsigned version;
+    unsigned environment;
+    unsigned ccFeature;
+    unsigned devToolsMode;
+    unsigned multiGpuMode;
+} nvmlSystemConfComputeSettings_v1_t;
+
+typedef struct {
+    unsigned cpuCaps;
+    unsigned gpusCaps;
+} nvmlConfComputeSystemCaps_t;
+
+typedef struct {
+    unsigned long long protectedMemSizeKib;
+    unsigned long long unprotectedMemSizeKib;
+} nvmlConfComputeMemSizeInfo_t;
+
+typedef struct {
     unsigned multiprocessorCount;
     unsigned sharedCopyEngineCount;
     unsigned sharedDecoderCount;

@@ -42,7 +42,9 @@ typedef struct {
     unsigned power_limit_mw;
     uint64_t memory_base, memory_load;  /* bytes: always used; used in proportion to the load */
     double encoder, decoder, jpeg, ofa; /* engine utilisation at full load */
-    bool persistence, ecc, mig;
+    bool persistence, ecc, ecc_pending, mig, accounting, display;
+    unsigned compute_mode, virtualization_mode;
+    unsigned captures; /* sessions of frame capture */
     Load load;
 } Gpu;
 
@@ -90,6 +92,7 @@ typedef enum {
     FAULT_PCIE_REPLAY,
     FAULT_COUNTER,
     FAULT_RETIRE,
+    FAULT_FABRIC,
     FAULT_REPAIR,
     FAULT_MIG_MODE,
     FAULT_MIG_PENDING,
@@ -108,6 +111,7 @@ typedef struct {
     unsigned corrected, uncorrected, location;
     unsigned pending, failure;
     int mig;                       /* the MIG device that it happens in; -1: none */
+    unsigned state, health;        /* of the fabric */
     unsigned channel, tpc, memory; /* what waits for repair, or cannot be repaired */
     unsigned field, scope;         /* which counter, of which link or lane */
 } Fault;
@@ -125,6 +129,7 @@ typedef struct Scenario {
     bool frozen;
     double frozen_at;
     unsigned pcie_counter_bits;
+    bool confidential;      /* confidential computing is on */
     bool samples_from_boot; /* the samples' clock starts where t does, not in 1970 */
     int root;               /* whether clients are; -1: whoever they are */
     unsigned gpu_count;

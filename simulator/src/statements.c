@@ -26,6 +26,7 @@ void gpu_set_up(Gpu *gpu, unsigned index, const Preset *preset) {
                  .power_limit_mw = preset->power_default,
                  .persistence = true,
                  .ecc = preset->data_center,
+                 .ecc_pending = preset->data_center,
                  .load = {.shape = LOAD_CONSTANT}};
     snprintf(gpu->name, sizeof gpu->name, "%s", preset->name);
     snprintf(gpu->uuid, sizeof gpu->uuid, "GPU-%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
@@ -126,6 +127,40 @@ static bool set_pci(Parser *parser, const char *value, void *target) {
     return true;
 }
 
+static bool set_choice(Parser *parser, const char *value, const char *const *choices, size_t count,
+                       unsigned *target) {
+    char known[128] = "";
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(choices[i], value) == 0) {
+            *target = i;
+            return true;
+        }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", choices[i]);
+    }
+    return fail(parser, "unknown mode \"%s\" (known: %s)", value, known);
+}
+
+static bool set_compute_mode(Parser *parser, const char *value, void *target) {
+    static const char *const modes[] = {"default", "exclusive_thread", "prohibited",
+                                        "exclusive_process"};
+    return set_choice(parser, value, modes, sizeof modes / sizeof *modes, target);
+}
+
+static bool set_virtualization(Parser *parser, const char *value, void *target) {
+    static const char *const modes[] = {"none", "passthrough", "vgpu", "host_vgpu", "host_vsga"};
+    return set_choice(parser, value, modes, sizeof modes / sizeof *modes, target);
+}
+
+/* The mode after the next boot is that of now unless said otherwise. */
+static bool set_ecc(Parser *parser, const char *value, void *target) {
+    Gpu *gpu = target;
+    if (!set_switch(parser, value, &gpu->ecc))
+        return false;
+    gpu->ecc_pending = gpu->ecc;
+    return true;
+}
+
 /* A change of card resets everything else, so the line is read for it first. */
 static bool change_preset(Parser *parser, Gpu *gpu, unsigned index) {
     for (size_t i = 2; i < parser->word_count; i++) {
@@ -171,7 +206,13 @@ static bool read_one_gpu(Parser *parser, Gpu *gpu, unsigned index) {
                               {"jpeg", set_ratio, &gpu->jpeg},
                               {"ofa", set_ratio, &gpu->ofa},
                               {"persistence", set_switch, &gpu->persistence},
-                              {"ecc", set_switch, &gpu->ecc},
+                              {"ecc", set_ecc, gpu},
+                              {"ecc-pending", set_switch, &gpu->ecc_pending},
+                              {"accounting", set_switch, &gpu->accounting},
+                              {"display", set_switch, &gpu->display},
+                              {"compute-mode", set_compute_mode, &gpu->compute_mode},
+                              {"virtualization", set_virtualization, &gpu->virtualization_mode},
+                              {"captures", set_unsigned, &gpu->captures},
                               {"mig", set_switch, &gpu->mig}};
     if (!READ_OPTIONS(parser, 2, options))
         return false;
@@ -179,7 +220,7 @@ static bool read_one_gpu(Parser *parser, Gpu *gpu, unsigned index) {
     if (gpu->power_limit_mw < preset->power_min || gpu->power_limit_mw > preset->power_max)
         return fail(parser, "power-limit of %s must be between %u W and %u W", preset->id,
                     preset->power_min / 1000, preset->power_max / 1000);
-    if (gpu->ecc && !preset->data_center)
+    if ((gpu->ecc || gpu->ecc_pending) && !preset->data_center)
         return fail(parser, "%s has no ECC", preset->id);
     if (gpu->mig && !preset->has_mig)
         return fail(parser, "%s has no MIG", preset->id);
@@ -260,6 +301,11 @@ static bool set_sm(Parser *parser, const char *value, void *target) {
     Process *process = target;
     process->follows_load = false;
     return set_percent(parser, value, &process->sm);
+}
+
+static bool read_confidential(Parser *parser) {
+    return want_words(parser, 2, "confidential on|off") && no_more_words(parser, 2) &&
+           set_switch(parser, parser->words[1], &parser->scenario->confidential);
 }
 
 static bool read_root(Parser *parser) {
@@ -393,6 +439,7 @@ bool read_statement(Parser *parser) {
                       {"pcie-counter-bits", read_counter_bits},
                       {"mig", read_mig},
                       {"root", read_root},
+                      {"confidential", read_confidential},
                       {"sample-clock", read_sample_clock},
                       {"at", read_fault}};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
@@ -400,6 +447,6 @@ bool read_statement(Parser *parser) {
             return statements[i].read(parser);
     return fail(parser,
                 "unknown statement \"%s\" (known: driver, start, freeze, gpus, gpu, load, process, "
-                "latency, missing, pcie-counter-bits, mig, root, sample-clock, at)",
+                "latency, missing, pcie-counter-bits, mig, root, confidential, sample-clock, at)",
                 parser->words[0]);
 }

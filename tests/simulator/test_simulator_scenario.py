@@ -8,7 +8,7 @@ from tests.simulator.support import SCENARIOS
 
 KINDS = (
     "lost, hang, segfault, error, init, gpu-count, throttle, load, nvlink-down, pcie-link, "
-    "recovery, xid, ecc, remap, pcie-replay, counter, retire, repair, "
+    "recovery, xid, ecc, remap, pcie-replay, counter, retire, fabric, repair, "
     "mig-mode, mig-pending, reset-counters"
 )
 REASONS = (
@@ -20,7 +20,8 @@ BAD = [
     (
         "gpu-s 8",
         'unknown statement "gpu-s" (known: driver, start, freeze, gpus, gpu, load, process, '
-        "latency, missing, pcie-counter-bits, mig, root, sample-clock, at)",
+        "latency, missing, pcie-counter-bits, mig, root, confidential, sample-clock, "
+        "at)",
     ),
     (
         "gpus 8 preset=h300",
@@ -61,6 +62,15 @@ BAD = [
     ("process pid=1 gpu=0 mig=7", '"7" is not a MIG device, 0 to 6'),
     ("process pid=1 gpu=0 count=20000", "more than 16384 processes"),
     ("sample-clock moon", '"moon" is neither unix nor boot'),
+    (
+        "gpu 0 compute-mode=shared",
+        'unknown mode "shared" (known: default, exclusive_thread, prohibited, exclusive_process)',
+    ),
+    (
+        "at 5s fabric health=bad",
+        'unknown health "bad" (known: degraded_bandwidth, route_recovery, route_unhealthy, '
+        "access_timeout)",
+    ),
     ("root", "expected: root on|off"),
     ("root maybe", '"maybe" is neither on nor off'),
     ("at 5s mig-mode", "mig-mode wants on or off"),
