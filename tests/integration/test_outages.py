@@ -1,5 +1,6 @@
 """What is left in the store when a part of the path was away."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,8 +15,8 @@ OUTAGE = 60.0
 # A scrape that comes a little late makes a longer step, but not one of two intervals.
 STEP = 1.9 * SCRAPE_INTERVAL
 # VictoriaMetrics keeps what it acknowledged this long in memory alone: -inmemoryDataFlushInterval
-# is 5 s, and its parts wait for their turn. Measured: 7 to 14 s, and once what came 6 s after.
-UNSAVED = 40.0
+# is 5 s, and its parts wait for their turn. Measured: 7 to 14 s.
+UNSAVED = 25.0
 FLUSH = 1.0  # vmagent's -remoteWrite.flushInterval
 
 
@@ -99,6 +100,38 @@ def scraped_counters(stack: Stack, address: str) -> dict[Labels, Samples]:
     }
 
 
+def never_stored(
+    stack: Stack, recorder: Recorder, since: float, until: float
+) -> dict[Labels, list[float]]:
+    """What pages that vmagent took in between said of each counter and the store does not have.
+
+    A busy machine may make it take one less.
+    """
+    served = [counters(page) for at, page in recorder.taken if since <= at <= until]
+    assert len(served) > (until - since) / SCRAPE_INTERVAL * 0.7
+    stored = scraped_counters(stack, recorder.address)
+    assert len(stored) > 50
+    lost = {}
+    for labels, samples in stored.items():
+        values = {value for _, value in samples}
+        said = [page[labels] for page in served if labels in page]
+        if missing := [value for value in said if value not in values]:
+            lost[labels] = missing
+    return lost
+
+
+def empty_queue(stack: Stack) -> None:
+    """Restart vmagent with nothing in its queue on disk.
+
+    A killed one can leave a file that is longer than its metainfo.json says. The next one reads
+    the old bytes after that end once it queues there again, calls the file corrupted and drops
+    all it holds (v1.150.0 does, and those before it).
+    """
+    assert stack.vmagent.stop() == 0
+    shutil.rmtree(stack.folder / "data/vmagent/persistent-queue")
+    stack.vmagent.start()
+
+
 def test_a_minute_without_victoriametrics_leaves_no_gap(fleet: Fleet, recorder: Recorder) -> None:
     stack = fleet.stack
     wait_for_history(stack, 15)
@@ -111,15 +144,10 @@ def test_a_minute_without_victoriametrics_leaves_no_gap(fleet: Fleet, recorder: 
     wait_for("samples after it", lambda: stored_until(fleet, ended + 8))
     wait_for_backlog(fleet, begun - 10, ended + 5)
 
-    # Every page that vmagent took is stored. A busy machine may make it take one less.
-    taken = [(at, page) for at, page in recorder.taken if begun - 5 <= at <= ended + 5]
-    served = [counters(page) for _, page in taken]
-    assert len(served) > OUTAGE / SCRAPE_INTERVAL * 0.8
-    for labels, samples in scraped_counters(stack, recorder.address).items():
-        values = [value for _, value in samples]
-        assert [page[labels] for page in served if page.get(labels) not in values] == [], labels
+    assert never_stored(stack, recorder, begun - 5, ended + 5) == {}
 
-    longest = max(b - a for a, b in pairwise(at for at, _ in taken))
+    taken = [at for at, _ in recorder.taken if begun - 5 <= at <= ended + 5]
+    longest = max(b - a for a, b in pairwise(taken))
     series = living(fleet, begun - 10)
     assert len(series) > 200
     found = gaps(series, begun - 10, ended + 5)
@@ -162,11 +190,15 @@ def test_vmagent_killed_leaves_a_gap_of_its_restart_and_exact_counters(
         assert increase == pytest.approx(last - first, rel=1e-9, abs=1e-9), labels
 
 
-def test_victoriametrics_killed_loses_only_what_it_had_not_saved(fleet: Fleet) -> None:
+def test_victoriametrics_killed_loses_only_what_it_had_not_saved(
+    fleet: Fleet, recorder: Recorder
+) -> None:
     stack = fleet.stack
+    empty_queue(stack)
     # What came in late, after an outage, is unsaved too: let the last one be long ago.
     begun = stack.victoriametrics.started
     wait_for("nothing is late", lambda: time.time() - begun > UNSAVED + 15)
+    wait_for("ten recorded scrapes", lambda: len(recorder.pages) >= 10)
     killed = time.time()
     stack.victoriametrics.kill()
     time.sleep(5)
@@ -174,8 +206,16 @@ def test_victoriametrics_killed_loses_only_what_it_had_not_saved(fleet: Fleet) -
     ended = time.time()
     wait_for("samples after it", lambda: stored_until(fleet, ended + 8))
 
+    # vmagent tries a block again after up to 10 s and sends newer ones meanwhile.
+    deadline = time.monotonic() + 60
+    while (lost := never_stored(stack, recorder, killed + STEP, ended + 5)) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.5)
+    assert lost == {}, stack.vmagent.log
+
     series = living(fleet, killed - UNSAVED - 5)
     assert len(series) > 200
-    lost = gaps(series, killed - UNSAVED - 5, ended)
-    print(f"lost of what was acknowledged: {max(lost.values()):.1f} s")
-    assert {k: gap for k, gap in lost.items() if gap > UNSAVED} == {}
+    unsaved = gaps(series, killed - UNSAVED - 5, ended)
+    print(f"lost of what was acknowledged: {max(unsaved.values()):.1f} s")
+    assert {k: gap for k, gap in unsaved.items() if gap > UNSAVED} == {}
