@@ -44,16 +44,17 @@ def test_a_name_service_that_hangs_does_not_hold_up_others(
 ) -> None:
     monkeypatch.setattr(users, "_ANSWER_SECONDS", 0.05)
     answer = threading.Event()
+    asked: list[int] = []
 
     def ask(uid: int) -> str:
+        asked.append(uid)
         answer.wait(30)
         return f"user{uid}"
 
     names = UserNames(ROOT, ask)
     assert names.name(1) == ("1", "name_service_timeout")
-    begin = time.monotonic()
     assert {names.name(uid)[1] for uid in range(500)} == {"name_service_timeout"}
-    assert time.monotonic() - begin < 20  # and not 500 deadlines
+    assert asked == [1]  # the others waited for nothing
     answer.set()
     monkeypatch.setattr(users, "_ANSWER_SECONDS", 30.0)
     deadline = time.monotonic() + 30
