@@ -13,6 +13,7 @@ struct nvmlEventSet {
     unsigned long long types[MAX_GPUS];
     double told_until;
     size_t told_order;
+    unsigned told_times; /* how many of the events of that line at that moment */
 };
 
 NVML_API nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set) {
@@ -81,7 +82,9 @@ typedef struct {
 /* The first beginning of the line that has not been told. */
 static double next_untold(const nvmlEventSet_t set, const Fault *fault, size_t order) {
     double last = fault_last_start(fault, set->told_until);
-    if (last >= 0 && last >= set->told_until && order > set->told_order)
+    bool more =
+        order > set->told_order || (order == set->told_order && set->told_times < fault->repeat);
+    if (last >= 0 && last >= set->told_until && more)
         return last;
     return fault_next_start(fault, set->told_until);
 }
@@ -125,6 +128,8 @@ static nvmlReturn_t look(nvmlEventSet_t set, bool with_instances, nvmlEventData_
     if (!find_event(set, scenario, t, &event))
         /* What was reported before the loss is still told. */
         return any_lost(set, scenario, t) ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_TIMEOUT;
+    bool again = event.at == set->told_until && event.order == set->told_order;
+    set->told_times = again ? set->told_times + 1 : 1;
     set->told_until = event.at;
     set->told_order = event.order;
     data->device = context_handle(event.gpu);

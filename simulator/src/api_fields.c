@@ -209,7 +209,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
     WANT(count > 0 && fields != NULL);
     for (int i = 0; i < count; i++) {
         nvmlFieldValue_t *field = &fields[i];
-        field->timestamp = call.now_us;
+        field->timestamp = call.now_us - model_time_back_us(&call.view);
         field->latencyUsec = 10;
         field->valueType = VALUE_UINT;
         field->value.ull = 0;

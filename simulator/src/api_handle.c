@@ -31,7 +31,7 @@ static nvmlReturn_t give_handle(const Call *call, unsigned index, nvmlDevice_t *
 
 static nvmlReturn_t by_index(const Call *call, unsigned index, nvmlDevice_t *device) {
     WANT(device != NULL && index < context_gpu_count(call->view.scenario, call->view.t));
-    return give_handle(call, index, device);
+    return give_handle(call, context_gpu_at(index), device);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned index, nvmlDevice_t *device) {
@@ -129,7 +129,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlD
 NVML_API nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned *index) {
     BEGIN_DEVICE(call, device);
     WANT(index != NULL);
-    *index = call.view.index;
+    *index = context_index_of(call.view.index);
     return NVML_SUCCESS;
 }
 

@@ -45,8 +45,10 @@ static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned 
         const MigInstance *instance = mig_of_process(process, view);
         if (view->mig != NULL && view->mig != instance)
             continue;
+        Process shown = *process;
+        shown.memory = model_process_memory(process, view);
         if (found < room)
-            store(list, found, process, instance);
+            store(list, found, &shown, instance);
         found++;
     }
     *count = found;
@@ -84,7 +86,9 @@ NVML_API nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
 /* The driver makes a sample of all processes each second. */
 static unsigned long long last_sample_us(const Call *call) {
     const Scenario *scenario = call->view.scenario;
-    return (unsigned long long)scenario->start_us + (unsigned long long)call->view.t * 1000000ULL;
+    unsigned long long seconds = (unsigned long long)call->view.t;
+    return (unsigned long long)(scenario->start_us - model_time_back_us(&call->view)) +
+           seconds * 1000000ULL;
 }
 
 /* Only what was used at all is in a sample. */

@@ -31,7 +31,7 @@ static unsigned reading(const View *view, unsigned type) {
     case POWER:
         return model_power_mw(view);
     case GPU:
-        return model_percent(load);
+        return model_utilization_percent(view);
     case MEMORY:
         return model_memory_percent(view);
     case ENCODER:
@@ -67,6 +67,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, unsigned type,
     uint64_t oldest = newest >= RING ? newest - RING + 1 : 0;
     const Scenario *scenario = call.view.scenario;
     uint64_t begin_us = scenario->samples_from_boot ? 0 : (uint64_t)scenario->start_us;
+    begin_us -= (uint64_t)model_time_back_us(&call.view);
     unsigned found = 0;
     View then = call.view;
     for (uint64_t step = oldest; step <= newest && found < *count; step++) {

@@ -7,7 +7,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device,
     BEGIN_DEVICE(call, device);
     WANT(utilization != NULL);
     SUPPORTED(!mig_mode(&call.view)); /* a GPU in pieces has no utilisation as a whole */
-    utilization->gpu = model_percent(model_load(&call.view));
+    utilization->gpu = model_utilization_percent(&call.view);
     utilization->memory = model_memory_percent(&call.view);
     return NVML_SUCCESS;
 }
@@ -40,6 +40,11 @@ NVML_API nvmlReturn_t nvmlDeviceGetDynamicPstatesInfo(nvmlDevice_t device,
 
 static unsigned long long mib(unsigned number) { return (unsigned long long)number << 20; }
 
+/* A scenario may have more in use than there is. */
+static unsigned long long left(unsigned long long total, unsigned long long used) {
+    return used < total ? total - used : 0;
+}
+
 /* Only an administrator sees the whole of a GPU that is cut into instances. */
 static bool hidden(const View *view) {
     return view->mig == NULL && mig_mode(view) && !context_is_root(view->scenario);
@@ -48,7 +53,7 @@ static bool hidden(const View *view) {
 static void instance_memory(const View *view, nvmlMemory_t *memory) {
     memory->total = mig_memory_total(view->mig, view->gpu);
     memory->used = mig_memory_used(view->mig, view);
-    memory->free = memory->total - memory->used;
+    memory->free = left(memory->total, memory->used);
 }
 
 /* The first version counts what the driver keeps for itself as used. */
@@ -63,7 +68,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t 
     }
     memory->total = mib(call.view.gpu->preset->memory_mib);
     memory->used = model_memory_used(&call.view) + mib(call.view.gpu->preset->memory_reserved_mib);
-    memory->free = memory->total - memory->used;
+    memory->free = left(memory->total, memory->used);
     return NVML_SUCCESS;
 }
 
@@ -83,7 +88,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory
     memory->total = mib(call.view.gpu->preset->memory_mib);
     memory->reserved = mib(call.view.gpu->preset->memory_reserved_mib);
     memory->used = model_memory_used(&call.view);
-    memory->free = memory->total - memory->reserved - memory->used;
+    memory->free = left(memory->total, memory->reserved + memory->used);
     return NVML_SUCCESS;
 }
 
@@ -97,6 +102,6 @@ NVML_API nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlMemor
             memory->total * mig_profile(call.view.mig)->memory_slices / MIG_MEMORY_SLICES;
         memory->used = 0;
     }
-    memory->free = memory->total - memory->used;
+    memory->free = left(memory->total, memory->used);
     return NVML_SUCCESS;
 }

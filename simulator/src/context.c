@@ -223,13 +223,66 @@ static void set_time(Call *call) {
     call->view.t = context_time(call->view.scenario, &call->now_us);
 }
 
+/* The line that says which driver is loaded at t; NULL if it is that of the beginning. */
+static const Fault *driver_change(const Scenario *scenario, double t) {
+    const Fault *found = NULL;
+    for (size_t i = 0; i < scenario->fault_count; i++)
+        if (scenario->faults[i].kind == FAULT_DRIVER && fault_active(&scenario->faults[i], t))
+            found = &scenario->faults[i];
+    return found;
+}
+
+const char *context_driver(const Scenario *scenario, double t) {
+    const Fault *change = driver_change(scenario, t);
+    return change != NULL ? change->call : scenario->driver;
+}
+
+/* What this process has loaded is of the driver that there was at its first init: it does not work
+ * with another. Empty: that of the beginning. */
+static char loaded_driver[CALL_NAME_SIZE];
+static bool driver_loaded;
+
+static nvmlReturn_t check_driver(const Scenario *scenario, double t) {
+    const Fault *change = driver_change(scenario, t);
+    if (!driver_loaded || strcmp(change != NULL ? change->call : "", loaded_driver) == 0)
+        return NVML_SUCCESS;
+    bool says = change != NULL && change->code != NVML_SUCCESS;
+    return says ? change->code : NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+}
+
+/* Indexes are given when the first user comes, and stay as they are until the last has gone. */
+static _Atomic unsigned char order[MAX_GPUS];
+
+static void settle_order(const View *view) {
+    const Fault *permutation = NULL;
+    for (size_t i = 0; i < view->scenario->fault_count; i++) {
+        const Fault *fault = &view->scenario->faults[i];
+        if (fault->kind == FAULT_PERMUTE && fault_active(fault, view->t))
+            permutation = fault;
+    }
+    for (unsigned i = 0; i < MAX_GPUS; i++) {
+        bool moved = permutation != NULL && i < permutation->order_count;
+        atomic_store(&order[i], moved ? permutation->order[i] : (unsigned char)i);
+    }
+}
+
+unsigned context_gpu_at(unsigned index) { return index < MAX_GPUS ? order[index] : index; }
+
+unsigned context_index_of(unsigned gpu) {
+    unsigned index = 0;
+    while (index < MAX_GPUS && order[index] != gpu)
+        index++;
+    return index;
+}
+
 nvmlReturn_t call_begin(const char *name, Call *call) {
     *call = (Call){.view.scenario = context_scenario()};
     if (atomic_load(&users) == 0 || call->view.scenario == NULL)
         return NVML_ERROR_UNINITIALIZED;
     delay(call->view.scenario, name);
     set_time(call);
-    return suffer(name, &call->view);
+    nvmlReturn_t result = check_driver(call->view.scenario, call->view.t);
+    return result == NVML_SUCCESS ? suffer(name, &call->view) : result;
 }
 
 /* Which GPU a handle is of, and which MIG instance if it is one's. */
@@ -256,6 +309,9 @@ nvmlReturn_t call_begin_any_device(const char *name, nvmlDevice_t device, Call *
         return result;
     delay(scenario, name);
     set_time(call);
+    result = check_driver(scenario, call->view.t);
+    if (result != NVML_SUCCESS)
+        return result;
     /* A handle from a time when there were more GPUs. */
     if (call->view.index >= context_gpu_count(scenario, call->view.t))
         return NVML_ERROR_GPU_IS_LOST;
@@ -278,6 +334,19 @@ nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call
     return result;
 }
 
+static void add_user(const View *view) {
+    static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&adding);
+    const Fault *change = driver_change(view->scenario, view->t);
+    if (!driver_loaded && change != NULL)
+        strcpy(loaded_driver, change->call);
+    driver_loaded = true;
+    if (atomic_load(&users) == 0)
+        settle_order(view);
+    atomic_fetch_add(&users, 1);
+    pthread_mutex_unlock(&adding);
+}
+
 nvmlReturn_t context_init(const char *name) {
     Call call = {.view.scenario = context_scenario()};
     if (call.view.scenario == NULL)
@@ -290,13 +359,17 @@ nvmlReturn_t context_init(const char *name) {
         if (fault->kind == FAULT_INIT && fault_active(fault, call.view.t))
             result = fault->code;
     }
+    if (result == NVML_SUCCESS && check_driver(call.view.scenario, call.view.t) != NVML_SUCCESS)
+        result = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
     if (result == NVML_SUCCESS)
-        atomic_fetch_add(&users, 1);
+        add_user(&call.view);
     return result;
 }
 
 nvmlReturn_t context_shutdown(const char *name) {
-    BEGIN(call);
+    Call call = {.view.scenario = context_scenario()};
+    if (call.view.scenario == NULL)
+        return NVML_ERROR_UNINITIALIZED;
     delay(call.view.scenario, name);
     unsigned count = atomic_load(&users);
     while (count > 0)

@@ -1,7 +1,7 @@
 /* Reads `at TIME [for TIME] [every TIME] KIND ...`. */
 #include "statements.h"
 
-#include "names.h"
+#include "fault_values.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,128 +18,6 @@ typedef struct {
     const char *required[MAX_KEYS];
 } KindRule;
 
-static bool set_reason(Parser *parser, const char *value, void *target) {
-    static const struct {
-        const char *name;
-        unsigned long long bits;
-    } reasons[] = {{"applications_clocks", REASON_APPLICATIONS_CLOCKS},
-                   {"sw_power_cap", REASON_SW_POWER_CAP},
-                   {"hw_slowdown", REASON_HW_SLOWDOWN},
-                   {"sync_boost", REASON_SYNC_BOOST},
-                   {"sw_thermal", REASON_SW_THERMAL},
-                   /* The driver reports these two together with the general slowdown. */
-                   {"hw_thermal", REASON_HW_THERMAL | REASON_HW_SLOWDOWN},
-                   {"hw_power_brake", REASON_HW_POWER_BRAKE | REASON_HW_SLOWDOWN},
-                   {"display_clock", REASON_DISPLAY_CLOCK}};
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (strcmp(reasons[i].name, value) == 0) {
-            ((Fault *)target)->reason = reasons[i].bits;
-            return true;
-        }
-    return fail(parser,
-                "unknown reason \"%s\" (known: applications_clocks, sw_power_cap, hw_slowdown, "
-                "sync_boost, sw_thermal, hw_thermal, hw_power_brake, display_clock)",
-                value);
-}
-
-static bool set_location(Parser *parser, const char *value, void *target) {
-    static const struct {
-        const char *name;
-        unsigned location;
-    } locations[] = {{"dram", LOCATION_DRAM}, {"sram", LOCATION_SRAM},
-                     {"l1", LOCATION_L1},     {"l2", LOCATION_L2},
-                     {"cbu", LOCATION_CBU},   {"registers", LOCATION_REGISTERS}};
-    for (size_t i = 0; i < sizeof locations / sizeof *locations; i++)
-        if (strcmp(locations[i].name, value) == 0) {
-            ((Fault *)target)->location = locations[i].location;
-            return true;
-        }
-    return fail(parser, "unknown location \"%s\" (known: dram, sram, l1, l2, cbu, registers)",
-                value);
-}
-
-static bool set_action(Parser *parser, const char *value, void *target) {
-    static const char *const actions[] = {"none",      "gpu_reset",       "node_reboot",
-                                          "drain_p2p", "drain_and_reset", "recover_imex_domain",
-                                          "bus_reset", "system_reboot"};
-    for (unsigned i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (strcmp(actions[i], value) == 0) {
-            ((Fault *)target)->value = i;
-            return true;
-        }
-    return fail(parser,
-                "unknown action \"%s\" (known: none, gpu_reset, node_reboot, drain_p2p, "
-                "drain_and_reset, recover_imex_domain, bus_reset, system_reboot)",
-                value);
-}
-
-static bool set_result(Parser *parser, const char *value, void *target) {
-    return set_code(parser, value, &((Fault *)target)->code);
-}
-
-static bool set_fault_load(Parser *parser, const char *value, void *target) {
-    return set_ratio(parser, value, &((Fault *)target)->load);
-}
-
-static bool set_value(Parser *parser, const char *value, void *target) {
-    return set_unsigned(parser, value, &((Fault *)target)->value);
-}
-
-static bool set_fabric_state(Parser *parser, const char *value, void *target) {
-    static const char *const states[] = {"not_supported", "not_started", "in_progress",
-                                         "completed"};
-    for (unsigned i = 0; i < sizeof states / sizeof *states; i++)
-        if (strcmp(states[i], value) == 0) {
-            ((Fault *)target)->state = i;
-            return true;
-        }
-    return fail(parser,
-                "unknown state \"%s\" (known: not_supported, not_started, in_progress, completed)",
-                value);
-}
-
-/* Troubles are two bits each: 1 says that it is there, 2 that it is not. */
-static bool set_health(Parser *parser, const char *value, void *target) {
-    static const char *const troubles[] = {"degraded_bandwidth", "route_recovery",
-                                           "route_unhealthy", "access_timeout"};
-    for (unsigned i = 0; i < sizeof troubles / sizeof *troubles; i++)
-        if (strcmp(troubles[i], value) == 0) {
-            ((Fault *)target)->health = i + 1;
-            return true;
-        }
-    return fail(parser,
-                "unknown health \"%s\" (known: degraded_bandwidth, route_recovery, "
-                "route_unhealthy, access_timeout)",
-                value);
-}
-
-static bool set_mode(Parser *parser, const char *value, void *target) {
-    bool on;
-    if (!set_switch(parser, value, &on))
-        return false;
-    ((Fault *)target)->value = on;
-    return true;
-}
-
-static bool set_gpu_count(Parser *parser, const char *value, void *target) {
-    unsigned most = parser->scenario->gpu_count;
-    parser->gpu_named = true;
-    if (!set_value(parser, value, target))
-        return false;
-    if (((Fault *)target)->value > most)
-        return fail(parser, "gpu-count %s is more than the %u GPUs there are", value, most);
-    return true;
-}
-
-static bool set_field(Parser *parser, const char *value, void *target) {
-    Fault *fault = target;
-    if (!set_unsigned(parser, value, &fault->field))
-        return false;
-    if (!is_counter_field(fault->field))
-        return fail(parser, "field %s does not count errors", value);
-    return true;
-}
-
 static const KindRule rules[] = {
     {"lost", FAULT_LOST, false, NULL, NULL, {"gpu"}, {NULL}},
     {"hang", FAULT_HANG, false, NULL, NULL, {"gpu", "call"}, {"call"}},
@@ -152,7 +30,7 @@ static const KindRule rules[] = {
     {"nvlink-down", FAULT_NVLINK_DOWN, false, NULL, NULL, {"gpu", "link"}, {"link"}},
     {"pcie-link", FAULT_PCIE_LINK, false, NULL, NULL, {"gpu", "width"}, {"width"}},
     {"recovery", FAULT_RECOVERY, false, NULL, NULL, {"gpu", "action"}, {"action"}},
-    {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code", "mig"}, {"code"}},
+    {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code", "mig", "count"}, {"code"}},
     {"fabric", FAULT_FABRIC, false, NULL, NULL, {"gpu", "state", "health", "code"}, {NULL}},
     {"repair", FAULT_REPAIR, false, NULL, NULL, {"gpu", "channel", "tpc", "memory"}, {NULL}},
     {"mig-mode", FAULT_MIG_MODE, false, "on or off", set_mode, {"gpu"}, {NULL}},
@@ -186,6 +64,9 @@ static const KindRule rules[] = {
      NULL,
      {"gpu", "corrected", "uncorrected", "pending"},
      {NULL}},
+    {"set", FAULT_SET, false, "what and a value", set_setting, {"gpu"}, {NULL}},
+    {"driver", FAULT_DRIVER, false, "a version", set_version, {"code"}, {NULL}},
+    {"permute", FAULT_PERMUTE, false, "an order such as 1,0,2", set_order, {NULL}, {NULL}},
     {"reset-counters", FAULT_RESET_COUNTERS, true, NULL, NULL, {"gpu"}, {NULL}},
 };
 
@@ -204,7 +85,7 @@ static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
                           {"link", set_value, fault},
                           {"width", set_value, fault},
                           {"action", set_action, fault},
-                          {"count", set_value, fault},
+                          {"count", rule->kind == FAULT_XID ? set_repeat : set_value, fault},
                           {"field", set_field, fault},
                           {"scope", set_unsigned, &fault->scope},
                           {"corrected", set_unsigned, &fault->corrected},
@@ -302,7 +183,9 @@ bool read_fault(Parser *parser) {
                    .gpus = ~(GpuMask)0,
                    .location = LOCATION_DRAM,
                    .mig = -1,
-                   .state = 3};
+                   .state = 3,
+                   .repeat = 1,
+                   .code = NVML_SUCCESS};
     size_t next;
     if (scenario->fault_count == MAX_FAULTS)
         return fail(parser, "more than %d \"at\" lines", MAX_FAULTS);
@@ -313,20 +196,21 @@ bool read_fault(Parser *parser) {
         return fail(parser, "expected what happens (such as lost, hang, xid, throttle)");
     const KindRule *rule = find_rule(parser->words[next]);
     if (rule == NULL)
-        return fail(
-            parser,
-            "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
-            "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
-            "pcie-replay, counter, retire, fabric, repair, mig-mode, mig-pending, reset-counters)",
-            parser->words[next]);
+        return fail(parser,
+                    "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
+                    "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
+                    "pcie-replay, counter, retire, fabric, repair, mig-mode, mig-pending, set, "
+                    "driver, permute, reset-counters)",
+                    parser->words[next]);
     fault.kind = rule->kind;
-    size_t wanted = rule->argument != NULL ? 2 : 1;
+    size_t wanted = rule->kind == FAULT_SET ? 3 : rule->argument != NULL ? 2 : 1;
     if (bare < wanted)
         return fail(parser, "%s wants %s", rule->name, rule->argument);
     if (bare > wanted)
         return fail(parser, "unexpected \"%s\"", parser->words[next + wanted]);
     if (!check_times(parser, &fault, rule) ||
-        (wanted == 2 && !rule->set_argument(parser, parser->words[next + 1], &fault)) ||
+        (wanted >= 2 && !rule->set_argument(parser, parser->words[next + 1], &fault)) ||
+        (wanted == 3 && !set_set_to(parser, parser->words[next + 2], &fault)) ||
         !read_keys(parser, next + wanted, rule, &fault))
         return false;
     scenario->faults[scenario->fault_count++] = fault;

@@ -42,7 +42,15 @@ double model_mean_load(const View *view, double seconds) {
 unsigned model_percent(double ratio) { return (unsigned)floor(100 * ratio + 0.5); }
 
 /* Memory traffic follows the load at a distance: 60 % when the GPU is full. */
-unsigned model_memory_percent(const View *view) { return model_percent(0.6 * model_load(view)); }
+unsigned model_memory_percent(const View *view) {
+    unsigned percent = model_percent(0.6 * model_load(view));
+    return (unsigned)model_settled(view, SET_MEMORY_UTILIZATION, percent);
+}
+
+unsigned model_utilization_percent(const View *view) {
+    unsigned percent = model_percent(model_load(view));
+    return (unsigned)model_settled(view, SET_UTILIZATION, percent);
+}
 
 static double power_at(const Gpu *gpu, double load) {
     double idle = gpu->preset->power_idle;
@@ -50,11 +58,13 @@ static double power_at(const Gpu *gpu, double load) {
 }
 
 unsigned model_power_mw(const View *view) {
-    return (unsigned)floor(power_at(view->gpu, model_load(view)) + 0.5);
+    double power = floor(power_at(view->gpu, model_load(view)) + 0.5);
+    return (unsigned)model_settled(view, SET_POWER, (uint64_t)power);
 }
 
 unsigned model_power_average_mw(const View *view) {
-    return (unsigned)floor(power_at(view->gpu, model_mean_load(view, 1)) + 0.5);
+    double power = floor(power_at(view->gpu, model_mean_load(view, 1)) + 0.5);
+    return (unsigned)model_settled(view, SET_POWER, (uint64_t)power);
 }
 
 unsigned model_module_power_mw(const View *view, bool average) {
@@ -68,29 +78,38 @@ unsigned model_module_power_mw(const View *view, bool average) {
 uint64_t model_energy_mj(const View *view) {
     double idle = view->gpu->preset->power_idle;
     double seconds = view->t - last_reset(view);
-    return (uint64_t)(idle * seconds +
-                      (view->gpu->power_limit_mw - idle) * model_load_seconds(view));
+    double energy = idle * seconds + (view->gpu->power_limit_mw - idle) * model_load_seconds(view);
+    uint64_t shown = model_settled(view, SET_ENERGY, (uint64_t)energy);
+    uint64_t back = model_settled(view, SET_ENERGY_BACK, 0);
+    return back < shown ? shown - back : 0;
 }
 
 static unsigned warmed(const View *view, unsigned idle, unsigned load) {
     return (unsigned)floor(idle + ((double)load - idle) * model_mean_load(view, 30) + 0.5);
 }
 
-unsigned model_temperature(const View *view) {
+static unsigned core_temperature(const View *view) {
     if (model_reasons(view) & (REASON_SW_THERMAL | REASON_HW_THERMAL))
         return view->gpu->preset->temp_slowdown;
     return warmed(view, view->gpu->preset->temp_idle, view->gpu->preset->temp_load);
 }
 
+unsigned model_temperature(const View *view) {
+    return (unsigned)model_settled(view, SET_TEMPERATURE, core_temperature(view));
+}
+
 unsigned model_memory_temperature(const View *view) {
-    return warmed(view, view->gpu->preset->memory_temp_idle, view->gpu->preset->memory_temp_load);
+    const Preset *preset = view->gpu->preset;
+    unsigned warm = warmed(view, preset->memory_temp_idle, preset->memory_temp_load);
+    return (unsigned)model_settled(view, SET_MEMORY_TEMPERATURE, warm);
 }
 
 /* The fan stands still up to 50 degrees and is at its fastest at the highest allowed one. */
 unsigned model_fan_percent(const View *view) {
-    double above = (double)model_temperature(view) - 50;
+    double above = (double)core_temperature(view) - 50;
     double span = (double)view->gpu->preset->temp_max - 50;
-    return model_percent(fmin(fmax(above / span, 0), 1));
+    unsigned percent = model_percent(fmin(fmax(above / span, 0), 1));
+    return (unsigned)model_settled(view, SET_FAN, percent);
 }
 
 bool model_idle(const View *view) { return model_load(view) < 0.01; }
@@ -105,7 +124,7 @@ static double throttle_factor(unsigned long long reasons) {
     return reasons & REASON_SW_POWER_CAP ? 0.85 : 1;
 }
 
-unsigned model_clock_mhz(const View *view, unsigned type) {
+static unsigned clock_mhz(const View *view, unsigned type) {
     const Preset *preset = view->gpu->preset;
     bool idle = model_idle(view);
     if (type == CLOCK_MEM)
@@ -114,6 +133,10 @@ unsigned model_clock_mhz(const View *view, unsigned type) {
         idle ? preset->sm_idle
              : preset->sm_max * (1 - 0.1 * model_load(view)) * throttle_factor(model_reasons(view));
     return to_step(type == CLOCK_VIDEO ? 0.9 * sm : sm);
+}
+
+unsigned model_clock_mhz(const View *view, unsigned type) {
+    return (unsigned)model_settled(view, SET_CLOCK, clock_mhz(view, type));
 }
 
 unsigned model_max_clock_mhz(const Gpu *gpu, unsigned type) {
@@ -162,13 +185,14 @@ uint64_t model_memory_used(const View *view) {
         if (mig_exists(&view->scenario->migs[i], view))
             used += view->scenario->migs[i].memory;
     uint64_t most = (uint64_t)(gpu->preset->memory_mib - gpu->preset->memory_reserved_mib) << 20;
-    return used < most ? used : most;
+    return model_settled(view, SET_MEMORY_USED, used < most ? used : most);
 }
 
 uint64_t model_pcie_bytes(const View *view, uint64_t bytes_per_second) {
     uint64_t bytes = (uint64_t)((double)bytes_per_second * model_load_seconds(view));
     unsigned bits = view->scenario->pcie_counter_bits;
-    return bits < 64 ? bytes & (((uint64_t)1 << bits) - 1) : bytes;
+    uint64_t wrapped = bits < 64 ? bytes & (((uint64_t)1 << bits) - 1) : bytes;
+    return model_settled(view, SET_PCIE_BYTES, wrapped);
 }
 
 uint64_t model_nvlink_kib(const View *view, double factor) {
@@ -275,6 +299,14 @@ bool process_runs(const Process *process, const View *view) {
            (process->mig < 0 || mig_by_index(view, (unsigned)process->mig) != NULL);
 }
 
+uint64_t model_process_memory(const Process *process, const View *view) {
+    return model_settled(view, SET_PROCESS_MEMORY, process->memory);
+}
+
+int64_t model_time_back_us(const View *view) {
+    return (int64_t)model_settled(view, SET_TIME_BACK, 0) * 1000000;
+}
+
 unsigned model_processes_sharing(const View *view) {
     unsigned sharing = 0;
     for (size_t i = 0; i < view->scenario->process_count; i++) {
@@ -285,7 +317,7 @@ unsigned model_processes_sharing(const View *view) {
 }
 
 unsigned model_process_sm(const Process *process, const View *view, unsigned sharing) {
-    if (!process->follows_load)
-        return process->sm;
-    return sharing > 0 ? model_percent(model_load(view)) / sharing : 0;
+    unsigned share = sharing > 0 ? model_percent(model_load(view)) / sharing : 0;
+    return (unsigned)model_settled(view, SET_PROCESS_SM,
+                                   process->follows_load ? share : process->sm);
 }

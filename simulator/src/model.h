@@ -26,6 +26,9 @@ double fault_next_start(const Fault *fault, double t);
 double fault_end(const Fault *fault, double t);
 bool fault_touches(const Fault *fault, const View *view);
 
+/* The value that a `set` line gives, or the other. */
+uint64_t model_settled(const View *view, Setting setting, uint64_t otherwise);
+
 double model_load(const View *view);
 /* Seconds of full load from 0 to t. */
 double model_load_integral(const View *view);
@@ -35,6 +38,7 @@ double model_load_seconds(const View *view);
 double model_mean_load(const View *view, double seconds);
 
 unsigned model_percent(double ratio);
+unsigned model_utilization_percent(const View *view);
 unsigned model_memory_percent(const View *view);
 unsigned model_power_mw(const View *view);         /* at this moment */
 unsigned model_power_average_mw(const View *view); /* mean of the last second */
@@ -71,6 +75,9 @@ uint64_t model_ecc_total(const View *view, bool uncorrected, bool volatile_only)
  * last reset. */
 uint64_t model_ecc(const View *view, bool uncorrected, unsigned location, bool volatile_only);
 bool process_runs(const Process *process, const View *view);
+uint64_t model_process_memory(const Process *process, const View *view);
+/* By how much the driver's clock is behind, in microseconds. */
+int64_t model_time_back_us(const View *view);
 /* Among how many processes the GPU's utilisation is shared. */
 unsigned model_processes_sharing(const View *view);
 unsigned model_process_sm(const Process *process, const View *view, unsigned sharing);

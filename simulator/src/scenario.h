@@ -96,21 +96,48 @@ typedef enum {
     FAULT_REPAIR,
     FAULT_MIG_MODE,
     FAULT_MIG_PENDING,
+    FAULT_SET,
+    FAULT_DRIVER,
+    FAULT_PERMUTE,
     FAULT_RESET_COUNTERS
 } FaultKind;
+
+/* Answers that a line can set to anything. */
+typedef enum {
+    SET_UTILIZATION,
+    SET_MEMORY_UTILIZATION,
+    SET_POWER,
+    SET_ENERGY,
+    SET_ENERGY_BACK,
+    SET_TEMPERATURE,
+    SET_MEMORY_TEMPERATURE,
+    SET_MEMORY_USED,
+    SET_PROCESS_MEMORY,
+    SET_PROCESS_SM,
+    SET_CLOCK,
+    SET_FAN,
+    SET_PCIE_BYTES,
+    SET_TIME_BACK,
+    SETTINGS
+} Setting;
 
 typedef struct {
     FaultKind kind;
     double at, duration, every; /* INFINITY: for ever; every 0: once */
     GpuMask gpus;
-    char call[CALL_NAME_SIZE]; /* empty: every call */
+    char call[CALL_NAME_SIZE]; /* empty: every call; of a driver line, its version */
     nvmlReturn_t code;
     unsigned long long reason;
     double load;
     unsigned value; /* xid code, number of GPUs, link, link width, recovery action, a count */
     unsigned corrected, uncorrected, location;
     unsigned pending, failure;
-    int mig;                       /* the MIG device that it happens in; -1: none */
+    int mig;         /* the MIG device that it happens in; -1: none */
+    unsigned repeat; /* events at once */
+    Setting setting;
+    uint64_t set_to;
+    unsigned order_count;
+    unsigned char order[MAX_GPUS]; /* the GPU that each index means */
     unsigned state, health;        /* of the fabric */
     unsigned channel, tpc, memory; /* what waits for repair, or cannot be repaired */
     unsigned field, scope;         /* which counter, of which link or lane */

@@ -9,7 +9,7 @@ from tests.simulator.support import SCENARIOS
 KINDS = (
     "lost, hang, segfault, error, init, gpu-count, throttle, load, nvlink-down, pcie-link, "
     "recovery, xid, ecc, remap, pcie-replay, counter, retire, fabric, repair, "
-    "mig-mode, mig-pending, reset-counters"
+    "mig-mode, mig-pending, set, driver, permute, reset-counters"
 )
 REASONS = (
     "applications_clocks, sw_power_cap, hw_slowdown, sync_boost, sw_thermal, hw_thermal, "
@@ -115,6 +115,19 @@ BAD = [
     ("at 5s counter field=83 count=1", "field 83 does not count errors"),
     ("at 5s counter field=176", "counter needs count="),
     ("at 5s for 1s retire gpu=0", 'retire happens at a moment: it takes no "for"'),
+    ("at 5s xid code=1 count=0", "count must be more than 0"),
+    ("at 5s set utilization", "set wants what and a value"),
+    ("at 5s set utilization many", '"many" is neither a whole number nor na'),
+    (
+        "at 5s set mood 1",
+        'unknown value "mood" (known: utilization, memory-utilization, power, energy, '
+        "energy-back, temperature, memory-temperature, memory-used, process-memory, process-sm, "
+        "clock, fan, pcie-bytes, time-back)",
+    ),
+    ("at 5s driver", "driver wants a version"),
+    ("at 5s permute 1,1", '"1,1" does not name each GPU once'),
+    ("at 5s permute 1,2", '"1,2" does not name the first 2 GPUs'),
+    ("at 5s permute 0,8", "GPU 8 is out of range (there are 8)"),
     ("at 5s load 2", '"2" is not between 0 and 1'),
     ("at 5s gpu-count 9", "gpu-count 9 is more than the 8 GPUs there are"),
     ("load gpu=0 idle\ngpus 4", "gpus must come before the lines that name a GPU"),
