@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from gpuglass.catalogue import device, exporter, host, keeper
+from gpuglass.catalogue import exporter, gpu, host, keeper
 from gpuglass.catalogue.model import Metric
 
 PAGE = Path(__file__).with_name("metrics.md")
@@ -22,7 +22,7 @@ what the long-term tiers keep of a metric.
 """
 
 _SECTIONS = {
-    "GPUs (`gpu_*`)": device.METRICS,
+    "GPUs (`gpu_*`)": gpu.METRICS,
     "The host (`host_*`)": host.METRICS,
     "The exporter itself (`gpuglass_*`)": exporter.METRICS,
     "The keeper (`gpuglass_keeper_*`)": keeper.METRICS,

@@ -64,6 +64,7 @@ def page(simulator: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         *("--probe.interval", "60s", "--probe.slow-interval", "60s"),
         *("--path.procfs", str(HOST / "procfs"), "--path.sysfs", str(HOST / "sysfs")),
         *("--path.rootfs", str(HOST / "rootfs"), "--no-collector.filesystem"),
+        "--no-collector.xid",
         driver=simulator,
         scenario=scenario,
     )

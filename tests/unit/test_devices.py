@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.devices import new_devices
 
 from gpuglass.catalogue import device as metrics
 from gpuglass.catalogue.model import Metric, Type
@@ -47,7 +48,7 @@ def reading(
 
 
 def told(*sent: frames.Frame, interval: float = 1.0) -> Devices:
-    devices = Devices({"core": interval, "limits": interval})
+    devices = new_devices({"core": interval, "limits": interval})
     for frame in sent:
         devices.take(frame)
     return devices

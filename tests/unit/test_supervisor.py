@@ -13,12 +13,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.unit.devices import new_devices
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.pipeline import supervisor as module
-from gpuglass.pipeline.devices import Devices
 from gpuglass.pipeline.supervisor import Supervisor
 from gpuglass.probe import frames
+from gpuglass.probe.request import Request
 
 PATIENCE = 20.0
 DRIVER = frames.encode(frames.Driver("580.1", "13.580.1", "13.0", 0))
@@ -28,8 +29,8 @@ class Supervised:
     """A supervisor whose probe is a program of the test."""
 
     def __init__(self, program: Path, deadline: float) -> None:
-        self.devices = Devices({"core": 0.1})
-        self.supervisor = Supervisor(self.devices, {"core": 0.1}, deadline)
+        self.devices = new_devices({"core": 0.1})
+        self.supervisor = Supervisor(self.devices, Request({"core": 0.1}), deadline)
         self.supervisor._arguments = (sys.executable, str(program))  # type: ignore[assignment]
         self.task = asyncio.create_task(self.supervisor.run())
 

@@ -49,6 +49,20 @@ DATA_AGE = Metric(
     unit="seconds",
     digits=1,
 )
+XID_SOURCE = Metric(
+    "gpuglass_xid_source_info",
+    Type.INFO,
+    "Where XIDs come from, and why from nowhere better: the kernel log sees more than NVML tells",
+    "the exporter",
+    ("source", "why"),
+)
+OWNERS = Metric(
+    "gpuglass_owner_capability",
+    Type.GAUGE,
+    "1 if this part of a process's owner can be told; 0 if not, and why",
+    "the exporter",
+    ("part", "why"),
+)
 PROBE_RESTARTS = Metric(
     "gpuglass_probe_restarts_total",
     Type.COUNTER,

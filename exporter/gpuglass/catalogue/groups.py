@@ -35,6 +35,7 @@ class Group:
 
 
 CORE = "core"
+PROCESSES = "processes"
 
 # All but the first can be switched off; the first is what a GPU is watched for.
 GROUPS = (
@@ -44,6 +45,7 @@ GROUPS = (
     Group("engines", "use of the GPUs' media engines", Tempo.FAST),
     Group("fans", "the GPUs' fans", Tempo.SLOW),
     Group("limits", "limits of the GPUs' power, temperature and clocks", Tempo.SLOW),
+    Group(PROCESSES, "the processes on GPUs, and who owns them", Tempo.FAST),
     Group("pcie", "the GPUs' PCIe links", Tempo.FAST),
 )
 

@@ -17,6 +17,7 @@ class Rollup(enum.Enum):
     """What the long-term tiers keep of a metric."""
 
     MIN_AVG_MAX = "min, average, max"
+    MINUTE = "min, average, max of each minute only"
     LAST = "last value"
     NONE = "raw only"
 

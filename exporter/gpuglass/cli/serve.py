@@ -15,6 +15,7 @@ from gpuglass.catalogue.groups import CORE, GROUPS, intervals
 from gpuglass.cli import logs
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.host import registry
+from gpuglass.owners import OwnerPaths
 
 
 def address(value: Any) -> tuple[str, int]:
@@ -40,6 +41,7 @@ def path(value: Any) -> str:
 
 def _collector_flags(command: Any) -> Any:
     optional = {group.name: group.help for group in GROUPS if group.name != CORE}
+    optional["xid"] = "the XIDs of GPUs"
     hosts = {name: f"the host's {name} facts" for name in registry.names()}
     for name, what in reversed({"nvml": "the GPUs", **optional, **hosts}.items()):
         command = click.option(
@@ -139,6 +141,37 @@ def _interval_flags(command: Any) -> Any:
     show_default=True,
     help="Where the machine's root directory is.",
 )
+@click.option(
+    "--path.kmsg",
+    "kmsg",
+    type=click.Path(path_type=Path),
+    default="/dev/kmsg",
+    show_default=True,
+    help="Where the kernel log is; XIDs come from NVML's events if it may not be read.",
+)
+@click.option(
+    "--path.job-files",
+    "job_files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    show_default="run/gpustat in the root directory",
+    help="Folder in which Slurm's prolog writes a file for each GPU; may be given more than once.",
+)
+@click.option(
+    "--processes.most",
+    "most_processes",
+    type=click.IntRange(0, 1000),
+    default=32,
+    show_default=True,
+    help="Processes of a GPU that have series of their own, the largest; the rest is summed.",
+)
+@click.option(
+    "--processes.commands/--no-processes.commands",
+    "commands",
+    default=False,
+    show_default=True,
+    help="Publish command lines too; they may hold secrets.",
+)
 @_collector_flags
 @_interval_flags
 @click.option(
@@ -168,6 +201,10 @@ def command(
     procfs: Path,
     sysfs: Path,
     rootfs: Path,
+    kmsg: Path,
+    job_files: tuple[Path, ...],
+    most_processes: int,
+    commands: bool,
     log_level: str,
     log_format: str,
     once: bool,
@@ -186,8 +223,17 @@ def command(
         for collector in registry.collectors(registry.Paths(procfs, sysfs, rootfs))
         if others[f"collector_{collector.name}"]
     ]
-    groups = _gpu_intervals(interval, slow_interval, others)
-    settings = Settings(node_name, groups, interval, slow_interval, deadline)
+    settings = Settings(
+        node_name,
+        _gpu_intervals(interval, slow_interval, others),
+        interval,
+        slow_interval,
+        deadline,
+        OwnerPaths(procfs, rootfs, rootfs / "var/log", job_files or (rootfs / "run/gpustat",)),
+        commands,
+        most_processes,
+        kmsg if others["collector_xid"] else None,
+    )
     exporter = Exporter(settings, wanted)
     if once:
         asyncio.run(_print(exporter))

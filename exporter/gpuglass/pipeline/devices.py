@@ -2,13 +2,15 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from gpuglass.catalogue import device as metrics
 from gpuglass.catalogue.model import Series
 from gpuglass.pipeline.gpu import Gpu
 from gpuglass.pipeline.page import Block
+from gpuglass.pipeline.usage import Usage
+from gpuglass.pipeline.xids import Xids
 from gpuglass.probe import frames
 
 _log = logging.getLogger(__name__)
@@ -37,13 +39,18 @@ class Devices:
 
     Args:
         intervals: Seconds between two readings of each group of a GPU's facts, the core first.
+        xids: Takes the XIDs that NVML tells of.
+        new_usage: Makes what keeps the processes and owners of a GPU, from its UUID.
 
     Attributes:
         changed_at: When something new was told last, in seconds of CLOCK_MONOTONIC.
     """
 
-    def __init__(self, intervals: Mapping[str, float]) -> None:
+    def __init__(
+        self, intervals: Mapping[str, float], xids: Xids, new_usage: Callable[[str], Usage]
+    ) -> None:
         self._intervals = intervals
+        self._xids, self._new_usage = xids, new_usage
         self._gpus: dict[str, Gpu] = {}
         self._failure = "starting"
         self._driver = Block()
@@ -65,10 +72,18 @@ class Devices:
             self._gpu(frame.uuid).read(frame)
             self._last_success = time.time() // 1
         elif isinstance(frame, frames.Device):
-            gpu = self._gpus.get(frame.uuid) or Gpu(frame.uuid, self._intervals)
+            gpu = self._gpus.get(frame.uuid) or Gpu(
+                frame.uuid, self._intervals, self._new_usage(frame.uuid)
+            )
             gpu.announce(frame)
             self._gpus[frame.uuid] = gpu
             self._unannounced.pop(frame.index, None)
+        elif isinstance(frame, frames.Processes):
+            self._gpu(frame.uuid).use(frame)
+        elif isinstance(frame, frames.Xid):
+            self._xids.add(frame.uuid, frame.xid, frame.count, frame.time)
+        elif isinstance(frame, frames.XidSource):
+            self._xids.told_by_nvml(frame.reason)
         elif isinstance(frame, frames.Down):
             self._lose(frame)
         elif isinstance(frame, frames.Driver):
@@ -86,7 +101,9 @@ class Devices:
         """The page's part: the driver, then each GPU; ``now`` in seconds of CLOCK_MONOTONIC."""
         driver = [] if self._failure else [self._driver]
         gpus = sorted(self._gpus.values(), key=lambda gpu: gpu.index)
-        return driver + [gpu.block(now) for gpu in gpus]
+        addresses = [(str(gpu.index), gpu.uuid, gpu.address) for gpu in gpus]
+        blocks = [block for gpu in gpus for block in gpu.blocks(now)]
+        return [*driver, *blocks, self._xids.block(addresses)]
 
     def complete(self) -> bool:
         """Whether every GPU that the driver lists has been read, or it is known why not."""

@@ -2,18 +2,26 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from gpuglass.catalogue import device, exporter, host
+from gpuglass.catalogue import exporter, gpu, host
+from gpuglass.catalogue.groups import PROCESSES
 from gpuglass.host.registry import Collector
+from gpuglass.owners import OwnerPaths, Resolver
 from gpuglass.pipeline.devices import Devices
 from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
+from gpuglass.pipeline.kernel_log import KernelLog
 from gpuglass.pipeline.page import Block, Page
 from gpuglass.pipeline.supervisor import Supervisor
+from gpuglass.pipeline.usage import Usage
+from gpuglass.pipeline.xids import Xids
+from gpuglass.probe.request import Request
 
 try:
     from isal import igzip_lib  # a third of gzip's time; not built for every processor
@@ -30,7 +38,7 @@ else:
 
 _log = logging.getLogger(__name__)
 
-METRICS = (*device.METRICS, *host.METRICS, *exporter.METRICS)
+METRICS = (*gpu.METRICS, *host.METRICS, *exporter.METRICS)
 
 _SELF_SECONDS = 5.0
 # A round of readings takes some milliseconds.
@@ -50,6 +58,10 @@ class Settings:
         fast: Seconds between two readings.
         slow: Seconds between two readings of what changes rarely.
         deadline: Seconds of silence after which the probe is replaced.
+        owners: Where the files are that tell who owns a process.
+        commands: Whether command lines are published.
+        most_processes: How many processes of a GPU have series of their own.
+        kernel_log: Where the kernel log is; ``None`` publishes no XIDs.
     """
 
     node: str
@@ -57,6 +69,10 @@ class Settings:
     fast: float
     slow: float
     deadline: float
+    owners: OwnerPaths = field(default_factory=OwnerPaths)
+    commands: bool = False
+    most_processes: int = 32
+    kernel_log: Path | None = None
 
 
 class Exporter:
@@ -70,8 +86,18 @@ class Exporter:
     def __init__(self, settings: Settings, collectors: Iterable[Collector]) -> None:
         self._settings = settings
         self._page = Page(settings.node, METRICS)
-        self._devices = Devices(settings.groups)
-        self._supervisor = Supervisor(self._devices, settings.groups, settings.deadline)
+        self._xids = Xids()
+        self._kernel_log = self._open_kernel_log()
+        self._resolver = Resolver(settings.owners, settings.commands)
+        self._devices = Devices(
+            settings.groups,
+            self._xids,
+            lambda uuid: Usage(uuid, self._resolver, settings.most_processes),
+        )
+        request = Request(
+            settings.groups, settings.kernel_log is not None and self._kernel_log is None
+        )
+        self._supervisor = Supervisor(self._devices, request, settings.deadline)
         self._hosts = Hosts(collectors, settings.fast, settings.slow)
         self._self = Itself()
         self._tasks: list[asyncio.Task[None]] = []
@@ -83,6 +109,10 @@ class Exporter:
         tasks: list[Callable[[], Awaitable[None]]] = []
         if self._settings.groups:
             tasks.append(self._supervisor.run)
+        if self._kernel_log:
+            tasks.append(self._kernel_log.run)
+        if PROCESSES in self._settings.groups:
+            self._resolver.start()
         tasks += [self._watch_processes, self._write_ahead]
         self._tasks = [asyncio.create_task(_keep(task)) for task in tasks]
         self._hosts.start()
@@ -94,6 +124,9 @@ class Exporter:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self._resolver.stop()
+        if self._kernel_log:
+            self._kernel_log.close()
 
     def complete(self) -> bool:
         """Whether every GPU and every collector has been read, or has told why it cannot be."""
@@ -124,6 +157,18 @@ class Exporter:
             self._cache[key] = self._render(openmetrics, gzip, now)
         return self._cache[key]
 
+    def _open_kernel_log(self) -> KernelLog | None:
+        path = self._settings.kernel_log
+        if path is None or not self._settings.groups:
+            return None
+        try:
+            log = KernelLog(path, lambda gpu, xid, time: self._xids.add(gpu, xid, 1, time))
+        except OSError as error:
+            self._xids.hidden_by_kernel(errno.errorcode.get(error.errno or 0, "error").lower())
+            return None
+        self._xids.told_by_kernel()
+        return log
+
     def _changed_at(self) -> float:
         return max(self._devices.changed_at, self._hosts.changed_at)
 
@@ -139,6 +184,8 @@ class Exporter:
         blocks, statuses = self._hosts.blocks(now)
         if self._settings.groups:
             blocks += [*self._devices.blocks(now), self._supervisor.block()]
+            if PROCESSES in self._settings.groups:
+                blocks.append(self._self.owners(self._resolver.capabilities()))
             statuses.insert(0, self._devices.status(now))
         return blocks + self._self.blocks(statuses)
 

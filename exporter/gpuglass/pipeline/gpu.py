@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gpuglass.catalogue import device as metrics
-from gpuglass.catalogue.groups import CORE
+from gpuglass.catalogue import gpu, processes
+from gpuglass.catalogue.groups import CORE, PROCESSES
 from gpuglass.catalogue.model import Metric, Series, Type
 from gpuglass.pipeline.counters import Counter
 from gpuglass.pipeline.page import Block
-from gpuglass.probe.frames import Column, Device, Down, Reading
+from gpuglass.pipeline.usage import Usage
+from gpuglass.probe.frames import Column, Device, Down, Processes, Reading
 
-_BY_NAME = {metric.name: metric for metric in metrics.METRICS}
+_BY_NAME = {metric.name: metric for metric in gpu.METRICS}
 
 # Counters that are integrated where the driver has none: the sampled metric, and the counter.
 _SAMPLED = {
@@ -87,28 +89,33 @@ class Gpu:
     Args:
         uuid: Its identity.
         intervals: Seconds between two readings of each of its groups, the core first.
+        usage: Keeps its processes and owners.
 
     Attributes:
+        address: Its PCI address, such as ``0000:3b:00.0``; empty if unknown.
         index: NVML's index of it.
         down: Why it does not answer; empty while it does.
         read_at: When it was read last, in seconds of CLOCK_MONOTONIC; 0 before the first time.
         duration: How many seconds that took.
-        complete: Whether every group has been read since the last announcement.
     """
 
-    def __init__(self, uuid: str, intervals: Mapping[str, float]) -> None:
+    def __init__(self, uuid: str, intervals: Mapping[str, float], usage: Usage) -> None:
         self.uuid = uuid
+        self.address = ""
+        self._usage = usage
         self.index = -1
         self.down = "starting"
         self.read_at = 0.0
         self.duration = 0.0
-        self.complete = False
         self._intervals = intervals
         self._patience = patience(min(intervals.values()))
         self._counters: dict[_Key, Counter] = {}
         self._sections: dict[str, _Section] = {}
         self._constant: list[float | None] = []
+        self._state: tuple[Series, ...] = ()
         self._series: tuple[Series, ...] = ()
+        self._facts = Block()
+        self._awaits_use = False
 
     def announce(self, frame: Device) -> None:
         """Take the columns of a probe's plan for this GPU."""
@@ -119,7 +126,9 @@ class Gpu:
             if name in old and old[name].columns == columns and not self.down
             else _Section(columns, self._intervals[name])
             for name, columns in frame.columns.items()
+            if name != PROCESSES
         }
+        self._awaits_use = PROCESSES in frame.columns and PROCESSES not in frame.refused
         given = {(c.metric, c.labels) for columns in frame.columns.values() for c in columns}
         sampled: list[_Key] = []
         for section in self._sections.values():
@@ -128,17 +137,20 @@ class Gpu:
             integrated = list(self._to_integrate(section.columns, given))
             section.sampled = [item for item, _ in integrated]
             sampled += [key for _, key in integrated]
-        self.complete = all(section.read for section in self._sections.values())
         labels = (str(frame.index), self.uuid)
         sources = list(dict.fromkeys(self._sources(frame, sampled)))
         self.index = frame.index
+        self.address = frame.info["pci_bus_id"]
+        self._usage.announce(frame.index)
         groups = [(name, frame.refused.get(name, "")) for name in frame.columns]
         self._constant = [1.0 for _ in sources]
         self._constant += [0.0 if why else 1.0 for _, why in groups]
-        self._series = (
+        self._state = (
             Series(metrics.INFO_, (*labels, *(frame.info[n] for n in metrics.INFO_.labels[2:]))),
             Series(metrics.UP, labels),
             Series(metrics.DATA_AGE, labels),
+        )
+        self._series = (
             *(Series(metrics.SOURCE, (*labels, *source)) for source in sources),
             *(Series(metrics.CAPABILITY, (*labels, *group)) for group in groups),
             *(
@@ -148,18 +160,18 @@ class Gpu:
             ),
             *(Series(metric, (*labels, *part)) for metric, part in sampled),
         )
+        self._collect()
 
     def read(self, frame: Reading) -> None:
         """Take a reading."""
         for name, values in frame.values.items():
             if name in self._sections:
                 self._sections[name].take(values, frame.time)
-        self.complete = self.complete or all(s.read for s in self._sections.values())
-        if CORE not in frame.values:
-            return
-        self.down = ""
-        self.read_at = frame.time
-        self.duration = frame.duration
+        if CORE in frame.values:
+            self.down = ""
+            self.read_at = frame.time
+            self.duration = frame.duration
+        self._collect()
 
     def lose(self, frame: Down) -> None:
         """Take the news that the GPU does not answer any more."""
@@ -167,7 +179,12 @@ class Gpu:
 
     def settled(self) -> bool:
         """Whether it has been read, or is known not to answer."""
-        return self.complete or self.down not in ("", "starting")
+        return self.down not in ("", "starting") or self._complete()
+
+    def _complete(self) -> bool:
+        """Whether every group has been read since the last announcement."""
+        read = bool(self._sections) and all(s.read for s in self._sections.values())
+        return read and not self._awaits_use and self._usage.settled()
 
     def trouble(self, now: float) -> str:
         """Why what is known is not the present; empty while it is."""
@@ -175,20 +192,35 @@ class Gpu:
             return self.down
         return "silent" if now - self.read_at > self._patience else ""
 
-    def block(self, now: float) -> Block:
+    def use(self, frame: Processes) -> None:
+        """Take who is on the GPU."""
+        self._usage.take(
+            frame.rows, frame.time, self._total(metrics.BUSY_SECONDS), self._total(metrics.ENERGY)
+        )
+        self._awaits_use = False
+
+    def blocks(self, now: float) -> list[Block]:
         """The GPU's part of the page: only that it is down, while it is."""
         up = not self.trouble(now)
         age = round(now - self.read_at, 1) if self.read_at else None
-        values: list[float | None] = [1.0, float(up), age]
+        state = Block(self._state, [1.0, float(up), age])
         if up:
-            values += self._constant
-            sections = self._sections.values()
-            for section in sections:
-                values += section.values
-            values += [item.counter.total for section in sections for item in section.sampled]
-        else:
-            values += [None] * (len(self._series) - len(values))
-        return Block(self._series, values)
+            return [state, self._facts, self._usage.block()]
+        return [state, Block(self._series, [None] * len(self._series))]
+
+    def _collect(self) -> None:
+        """Put together what has been read: the same block until the next reading."""
+        sections = self._sections.values()
+        values = self._constant.copy()
+        for section in sections:
+            values += section.values
+        values += [item.counter.total for section in sections for item in section.sampled]
+        self._facts = Block(self._series, values)
+
+    def _total(self, metric: Metric) -> float | None:
+        """A counter of the whole GPU, if this card has it."""
+        counter = self._counters.get((metric, ()))
+        return counter.total if counter else None
 
     def _counter(self, metric: Metric, labels: tuple[str, ...]) -> Counter:
         return self._counters.setdefault((metric, labels), Counter())
@@ -224,6 +256,11 @@ class Gpu:
                     yield column.metric, column.source, ""
         for metric, _ in sampled:
             yield metric.name, "sampled", ""
+        without_use = [w for name, _, w in frame.missing if name == processes.PROCESS_SM.name]
+        if PROCESSES in frame.columns and PROCESSES not in frame.refused:
+            basis = ("memory", without_use[0]) if without_use else ("sm", "")
+            yield processes.OWNER_BUSY.name, *basis
+            yield processes.OWNER_ENERGY.name, *basis
         for name, labels, why in frame.missing:
             metric = _BY_NAME[name]
             if metric.type is Type.COUNTER and (metric, labels) not in sampled:

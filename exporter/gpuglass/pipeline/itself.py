@@ -33,6 +33,8 @@ class Itself:
         self._statuses: tuple[Series, ...] = ()
         self._failing: list[tuple[str, str]] = []
         self._failures: tuple[Series, ...] = ()
+        self._capabilities: dict[str, str] = {}
+        self._owners: tuple[Series, ...] = ()
 
     def read_processes(self, probes: list[int]) -> None:
         """Read what the exporter and the probes use.
@@ -51,6 +53,13 @@ class Itself:
         self._processes = Block(
             _PROCESSES, [*_usage(self._exporter), cpu, sum(memory) if memory else None]
         )
+
+    def owners(self, capabilities: dict[str, str]) -> Block:
+        """What can be told of processes' owners: by part the reason why not, or an empty text."""
+        if capabilities != self._capabilities:
+            self._capabilities = capabilities
+            self._owners = tuple(Series(metrics.OWNERS, part) for part in capabilities.items())
+        return Block(self._owners, [0.0 if why else 1.0 for why in capabilities.values()])
 
     def blocks(self, statuses: list[Status]) -> list[Block]:
         """The page's part, with how each collector does."""

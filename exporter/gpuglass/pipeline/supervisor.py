@@ -6,19 +6,18 @@ asyncio's subprocesses, which kills what still runs when it lets go of it.
 """
 
 import asyncio
-import json
 import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Series
 from gpuglass.pipeline.devices import Devices
 from gpuglass.pipeline.page import Block
 from gpuglass.probe import frames
+from gpuglass.probe.request import Request, encode
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +44,14 @@ class Supervisor:
 
     Args:
         devices: Takes the frames.
-        intervals: Seconds between two readings of each group of a GPU's facts, the core first.
+        request: What the probe is to read.
         deadline: Seconds of silence after which the probe is replaced.
     """
 
-    def __init__(self, devices: Devices, intervals: Mapping[str, float], deadline: float) -> None:
+    def __init__(self, devices: Devices, request: Request, deadline: float) -> None:
         self._devices = devices
-        self._arguments = (sys.executable, "-m", "gpuglass.probe", json.dumps(intervals))
-        self._deadline = deadline + min(intervals.values(), default=0.0)
+        self._arguments = (sys.executable, "-m", "gpuglass.probe", encode(request))
+        self._deadline = deadline + min(request.intervals.values(), default=0.0)
         self._process: subprocess.Popen[bytes] | None = None
         self._abandoned: list[subprocess.Popen[bytes]] = []
         self._restarts = dict.fromkeys(_CAUSES, 0)

@@ -1,23 +1,19 @@
-"""The probe's process: ``python -m gpuglass.probe INTERVALS``.
-
-INTERVALS is a JSON object: seconds between two readings of each group that is wanted, the core
-first.
+"""The probe's process: ``python -m gpuglass.probe REQUEST``.
 
 The main thread never calls NVML, so that it can always end the process: when told to by SIGTERM,
 or when its standard input closes because the parent is gone.
 """
 
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 
 import pynvml
 
-from gpuglass.probe import frames, identity
+from gpuglass.probe import frames, identity, request
+from gpuglass.probe.events import Events
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
 from gpuglass.probe.worker import Worker
 
@@ -34,9 +30,9 @@ _RETRY_SECONDS = 2.0
 class Probe:
     """The threads of the process, and how it ends."""
 
-    def __init__(self, intervals: Mapping[str, float]) -> None:
-        self._intervals = intervals
-        self._tick = min(intervals.values())
+    def __init__(self, asked: request.Request) -> None:
+        self._asked = asked
+        self._tick = min(asked.intervals.values())
         self._stop = threading.Event()
         self._exit_code = 0
         self._library: Library | None = None
@@ -94,9 +90,11 @@ class Probe:
                     return
         self._emit(driver)
         for index in range(driver.devices):
-            worker = Worker(self._library, index, self._intervals, self._emit, self._fatal)
+            worker = Worker(self._library, index, self._asked.intervals, self._emit, self._fatal)
             self._workers.append(worker)
             worker.start()
+        if self._asked.xids:
+            Events(self._library, driver.devices, self._emit).start()
         while True:
             time.sleep(_COUNT_SECONDS)
             try:
@@ -144,8 +142,8 @@ _ADVICE = {
 
 
 def main() -> None:
-    """Run the probe with the intervals from the command line."""
-    probe = Probe(json.loads(sys.argv[1]))
+    """Run the probe as its command line asks."""
+    probe = Probe(request.decode(sys.argv[1]))
     # Without the interpreter's own end: it would wait for threads that are stuck in the driver.
     os._exit(probe.run())
 

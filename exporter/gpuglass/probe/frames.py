@@ -66,6 +66,55 @@ class Reading:
     values: dict[str, list[float | None]]
 
 
+class ProcessRow(NamedTuple):
+    """A process on a GPU.
+
+    Attributes:
+        pid: As the machine numbers it, also where the reader is in a container.
+        type: "compute", "graphics", "mps", or several of them joined by "+".
+        memory: Bytes of device memory; ``None`` where the driver does not tell.
+        gpu_instance: The MIG GPU instance that it is on; empty without MIG.
+        compute_instance: The MIG compute instance that it is on; empty without MIG.
+        use: Shares of SM, memory, encoder and decoder, 0 to 1; ``None`` where there is no telling.
+    """
+
+    pid: int
+    type: str
+    memory: int | None
+    gpu_instance: str
+    compute_instance: str
+    use: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Who is on a GPU; ``None`` where the driver did not tell this time."""
+
+    kind: ClassVar[str] = "processes"
+    uuid: str
+    time: float
+    rows: list[ProcessRow] | None
+
+
+@dataclass(frozen=True)
+class Xid:
+    """A GPU had an XID so many times, the last time at a Unix time."""
+
+    kind: ClassVar[str] = "xid"
+    uuid: str
+    xid: int
+    count: int
+    time: float
+
+
+@dataclass(frozen=True)
+class XidSource:
+    """NVML tells of XIDs from now on; or ``reason`` says why it does not."""
+
+    kind: ClassVar[str] = "xid_source"
+    reason: str
+
+
 @dataclass(frozen=True)
 class Down:
     """A GPU does not answer any more, or never did: then its ``uuid`` may be empty."""
@@ -93,9 +142,10 @@ class Alive:
     waiting: dict[str, tuple[str, float]]
 
 
-Frame = Driver | Device | Reading | Down | Failure | Alive
+Frame = Driver | Device | Reading | Processes | Xid | XidSource | Down | Failure | Alive
 _KINDS: dict[str, Any] = {
-    frame.kind: frame for frame in (Driver, Device, Reading, Down, Failure, Alive)
+    frame.kind: frame
+    for frame in (Driver, Device, Reading, Processes, Xid, XidSource, Down, Failure, Alive)
 }
 
 
@@ -122,6 +172,8 @@ def decode(line: bytes) -> Frame:
             frame.missing[:] = [
                 (metric, tuple(labels), why) for metric, labels, why in frame.missing
             ]
+        elif isinstance(frame, Processes) and frame.rows:
+            frame.rows[:] = [ProcessRow(*row) for row in frame.rows]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a frame: {line[:80]!r}") from error
     return frame

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from gpuglass.catalogue import processes as metrics
+from gpuglass.catalogue.groups import PROCESSES
 from gpuglass.probe.frames import Column
 from gpuglass.probe.group import Card, Section
+from gpuglass.probe.group import column as column_of
 from gpuglass.probe.groups import GROUPS
 from gpuglass.probe.nvml import Handle, Library
+from gpuglass.probe.processes import Processes
 
 
 class Plan:
@@ -17,7 +21,8 @@ class Plan:
         intervals: Seconds between two readings of each group that is wanted.
 
     Attributes:
-        columns: What ``read`` returns for each group.
+        processes: Reads who is on the GPU, if that is wanted: rows of no fixed number, which
+            are told apart from the values of the other groups.
 
     Raises:
         NvmlError: The GPU is gone, or NVML has to be started again.
@@ -27,26 +32,38 @@ class Plan:
         self._cards = {
             name: Card(library, device, interval) for name, interval in intervals.items()
         }
-        self._sections = {name: Section(GROUPS[name], card) for name, card in self._cards.items()}
+        self._sections = {
+            name: Section(GROUPS[name], card)
+            for name, card in self._cards.items()
+            if name != PROCESSES
+        }
+        self.processes = Processes(library, device) if PROCESSES in intervals else None
 
     @property
     def columns(self) -> dict[str, list[Column]]:
         """What ``read`` returns, by group."""
-        return {name: section.columns for name, section in self._sections.items()}
+        columns = {name: section.columns for name, section in self._sections.items()}
+        return columns | ({PROCESSES: []} if self.processes else {})
 
     @property
     def missing(self) -> dict[Column, str]:
         """For each column that the card does not give, the reason."""
-        return {
+        missing = {
             column: reason
             for section in self._sections.values()
             for column, reason in section.missing.items()
         }
+        if self.processes and self.processes.without_use:
+            missing[column_of(metrics.PROCESS_SM)] = self.processes.without_use
+        return missing
 
     @property
     def refused(self) -> dict[str, str]:
         """For each group of which the card gives nothing, the reason."""
-        return {name: s.refused for name, s in self._sections.items() if s.refused}
+        refused = {name: s.refused for name, s in self._sections.items() if s.refused}
+        if self.processes and self.processes.refused:
+            refused[PROCESSES] = self.processes.refused
+        return refused
 
     def renew(self, groups: Iterable[str], enter: Callable[[str], None]) -> bool:
         """Plan those of the groups anew of which the card would tell something else by now.
@@ -58,7 +75,9 @@ class Plan:
             NvmlError: The GPU is gone, or NVML has to be started again.
         """
         enter("plan")
-        outdated = [name for name in groups if self._sections[name].outdated()]
+        outdated = [
+            name for name in groups if name in self._sections and self._sections[name].outdated()
+        ]
         for name in outdated:
             self._sections[name] = Section(GROUPS[name], self._cards[name])
         return bool(outdated)
@@ -79,4 +98,4 @@ class Plan:
         Raises:
             NvmlError: The GPU is gone, or NVML has to be started again.
         """
-        return {name: self._sections[name].read(enter) for name in groups}
+        return {name: self._sections[name].read(enter) for name in groups if name in self._sections}

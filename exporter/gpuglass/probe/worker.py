@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from gpuglass.catalogue.groups import PROCESSES
 from gpuglass.probe import frames, identity
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
 from gpuglass.probe.plan import Plan
@@ -77,6 +78,9 @@ class Worker(threading.Thread):
             values = plan.read(groups, self._enter)
             now = time.monotonic()
             self._emit(frames.Reading(self.uuid, now, now - begin, values))
+            if plan.processes and PROCESSES in groups:
+                rows = plan.processes.read(self._enter)
+                self._emit(frames.Processes(self.uuid, time.monotonic(), rows))
             self._leave()
             due |= {group: _next(self._intervals[group], begin) for group in groups}
             time.sleep(_next(tick, now) - now)

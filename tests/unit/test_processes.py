@@ -1,0 +1,160 @@
+"""What the driver tells of processes and XIDs, on the stand-in driver."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.driver import run
+
+HEAD = "freeze 100.25\ngpus 1 preset=h200\nload gpu=0 constant 0.5\n"
+READ = """
+from gpuglass.probe.processes import Processes
+library = Library()
+reader = Processes(library, library.device(0))
+def rows():
+    return sorted(reader.read(lambda call: None) or [])
+"""
+TWO = """
+process pid=11 gpu=0 type=compute memory=10GiB sm=40 mem=30 enc=20 dec=10
+process pid=12 gpu=0 type=graphics memory=1GiB sm=0
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    return tmp_path / "scenario.conf"
+
+
+def tell(simulator: Path, scenario: Path, text: str, code: str) -> dict[str, Any]:
+    return run(simulator, scenario, HEAD + text, READ + textwrap.dedent(code))
+
+
+def test_memory_type_and_use(simulator: Path, scenario: Path) -> None:
+    told = tell(simulator, scenario, TWO, "tell(rows=rows(), refused=reader.refused)")
+    assert told == {
+        "rows": [
+            [11, "compute", 10 * 2**30, "", "", [0.4, 0.3, 0.2, 0.1]],
+            [12, "graphics", 2**30, "", "", [0.0, 0.0, 0.0, 0.0]],
+        ],
+        "refused": "",
+    }
+
+
+@pytest.mark.parametrize("version", ["_v3", "_v2"])
+def test_an_older_driver_is_asked_in_its_own_words(
+    simulator: Path, scenario: Path, version: str
+) -> None:
+    newer = {"_v3": ("_v3",), "_v2": ("_v3", "_v2")}[version]
+    kinds = ("Compute", "Graphics", "MPSCompute")
+    missing = " ".join(f"nvmlDeviceGet{k}RunningProcesses{v}" for k in kinds for v in newer)
+    told = tell(simulator, scenario, f"{TWO}missing {missing}\n", "tell(rows=rows())")
+    assert [row[:3] for row in told["rows"]] == [
+        [11, "compute", 10 * 2**30],
+        [12, "graphics", 2**30],
+    ]
+
+
+def test_without_lists_the_reason_is_known(simulator: Path, scenario: Path) -> None:
+    faults = "".join(
+        f"at 0s error call=nvmlDeviceGet{kind}RunningProcesses{version} code=no_permission\n"
+        for kind in ("Compute", "Graphics", "MPSCompute")
+        for version in ("_v3", "_v2", "")
+    )
+    told = tell(simulator, scenario, TWO + faults, "tell(rows=rows(), refused=reader.refused)")
+    assert told == {"rows": [], "refused": "no_permission"}
+
+
+def test_without_use_there_is_memory(simulator: Path, scenario: Path) -> None:
+    fault = "at 0s error call=nvmlDeviceGetProcessUtilization code=not_supported\n"
+    told = tell(simulator, scenario, TWO + fault, "tell(rows=rows(), why=reader.without_use)")
+    assert [row[5] for row in told["rows"]] == [None, None]
+    assert told["why"] == "not_supported"
+
+
+def test_the_last_sample_stands_until_the_next(simulator: Path, scenario: Path) -> None:
+    code = """
+    from gpuglass.probe import processes
+    first = rows()
+    second = rows()
+    processes._SAMPLE_SECONDS = 0
+    time.sleep(0.01)
+    tell(first=first, second=second, third=rows())
+    """
+    told = tell(simulator, scenario, TWO, code)
+    assert told["first"] == told["second"]
+    assert told["first"][0][5][0] == 0.4
+    assert told["third"][0][5][0] == 0.0
+
+
+def test_thousands_of_processes(simulator: Path, scenario: Path) -> None:
+    many = "".join(
+        f"process pid={5_000_000 + n} gpu=0 type=compute memory=1MiB\n" for n in range(700)
+    )
+    told = tell(simulator, scenario, many, "tell(pids=[row[0] for row in rows()])")
+    assert told["pids"] == [5_000_000 + n for n in range(700)]
+
+
+def test_a_call_that_fails_for_now_tells_nothing(simulator: Path, scenario: Path) -> None:
+    fault = "at 0s error call=nvmlDeviceGetComputeRunningProcesses_v3 code=timeout\n"
+    code = f"""
+    before = rows()
+    play({HEAD + TWO + fault!r})
+    tell(before=len(before), failed=reader.read(lambda call: None))
+    """
+    assert tell(simulator, scenario, TWO, code) == {"before": 2, "failed": None}
+
+
+# XIDs
+
+EVENTS = """
+from gpuglass.probe.events import Events
+library = Library()
+told = []
+events = Events(library, 2, told.append)
+events.start()
+def xids():
+    return sorted((f.uuid, f.xid, f.count) for f in told if f.kind == "xid")
+def wait(condition):
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, told
+        time.sleep(0.01)
+"""
+MOVING = "gpus 2 preset=h200\n"
+
+
+def test_xids_are_told_with_their_gpu(simulator: Path, scenario: Path) -> None:
+    code = """
+    wait(lambda: sum(count for _, _, count in xids()) >= 4)
+    from gpuglass.probe import identity
+    uuids = [identity.uuid(library, library.device(i)) for i in (0, 1)]
+    seen = {(uuids.index(uuid), xid) for uuid, xid, _ in xids()}
+    tell(sources=[f.reason for f in told if f.kind == "xid_source"], seen=sorted(seen))
+    """
+    text = f"{MOVING}at 0s every 500ms xid code=79 gpu=1\nat 0s every 500ms xid code=13 gpu=0\n"
+    told = run(simulator, scenario, text, EVENTS + textwrap.dedent(code))
+    assert told == {"sources": [""], "seen": [[0, 13], [1, 79]]}
+
+
+def test_cards_without_such_events_say_so(simulator: Path, scenario: Path) -> None:
+    fault = "at 0s error call=nvmlDeviceGetSupportedEventTypes code=no_permission\n"
+    code = """
+    wait(lambda: told)
+    events.join(5)
+    tell(source=told[0].reason, alive=events.is_alive())
+    """
+    told = run(simulator, scenario, MOVING + fault, EVENTS + textwrap.dedent(code))
+    assert told == {"source": "no_permission", "alive": False}
+
+
+def test_a_lost_gpu_does_not_spin(simulator: Path, scenario: Path) -> None:
+    fault = "at 0s error call=nvmlEventSetWait_v2 code=gpu_is_lost\n"
+    code = """
+    wait(lambda: told)
+    begin = time.process_time()
+    time.sleep(2)
+    tell(cpu=time.process_time() - begin)
+    """
+    told = run(simulator, scenario, MOVING + fault, EVENTS + textwrap.dedent(code))
+    assert told["cpu"] < 0.2
