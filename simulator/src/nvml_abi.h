@@ -380,6 +380,12 @@ typedef struct {
     unsigned isSupportedDevice;
 } nvmlGpmSupport_t;
 
+typedef struct {
+    unsigned vgpuInstance;
+    unsigned long long timeStamp;
+    nvmlValue_t smUtil, memUtil, encUtil, decUtil;
+} nvmlVgpuInstanceUtilizationSample_t;
+
 typedef struct nvmlGpmSample *nvmlGpmSample_t;
 
 typedef struct {

@@ -15,6 +15,7 @@ enum {
     MAX_PROCESSES = 16384,
     MAX_FAULTS = 256,
     MAX_MIGS = 256,
+    MAX_VGPUS = 64,
     MAX_LATENCIES = 64,
     MAX_MISSING = 64
 };
@@ -59,6 +60,21 @@ typedef struct {
     double from, until;
     char uuid[48];
 } MigInstance;
+
+/* A part of a GPU that a virtual machine has, as its host sees it. */
+typedef struct {
+    unsigned gpu;
+    char type[64];
+    char vm[64];
+    char uuid[40];
+    char driver[80];       /* in the machine; empty: none */
+    uint64_t size, memory; /* bytes: what it may use and uses */
+    double share;          /* of the GPU's load */
+    bool licensed;
+    double from, until;
+} Vgpu;
+
+enum { VIRTUALIZATION_HOST_VGPU = 3 };
 
 typedef enum { PROCESS_COMPUTE, PROCESS_GRAPHICS, PROCESS_MPS } ProcessType;
 
@@ -163,6 +179,8 @@ typedef struct Scenario {
     Gpu gpus[MAX_GPUS];
     size_t mig_count;
     MigInstance migs[MAX_MIGS];
+    size_t vgpu_count;
+    Vgpu vgpus[MAX_VGPUS];
     size_t process_count, process_room;
     Process *processes;
     size_t fault_count;

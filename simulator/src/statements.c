@@ -108,16 +108,6 @@ static bool read_gpus(Parser *parser) {
     return true;
 }
 
-typedef struct {
-    char *text;
-    size_t size;
-} TextField;
-
-static bool set_text(Parser *parser, const char *value, void *target) {
-    TextField *field = target;
-    return copy_text(parser, value, field->text, field->size);
-}
-
 static bool set_pci(Parser *parser, const char *value, void *target) {
     Gpu *gpu = target;
     char rest;
@@ -438,6 +428,7 @@ bool read_statement(Parser *parser) {
                       {"missing", read_missing},
                       {"pcie-counter-bits", read_counter_bits},
                       {"mig", read_mig},
+                      {"vgpu", read_vgpu},
                       {"root", read_root},
                       {"confidential", read_confidential},
                       {"sample-clock", read_sample_clock},
@@ -445,8 +436,9 @@ bool read_statement(Parser *parser) {
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         if (strcmp(statements[i].name, parser->words[0]) == 0)
             return statements[i].read(parser);
-    return fail(parser,
-                "unknown statement \"%s\" (known: driver, start, freeze, gpus, gpu, load, process, "
-                "latency, missing, pcie-counter-bits, mig, root, confidential, sample-clock, at)",
-                parser->words[0]);
+    return fail(
+        parser,
+        "unknown statement \"%s\" (known: driver, start, freeze, gpus, gpu, load, process, "
+        "latency, missing, pcie-counter-bits, mig, vgpu, root, confidential, sample-clock, at)",
+        parser->words[0]);
 }

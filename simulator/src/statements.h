@@ -12,6 +12,8 @@ void gpu_set_up(Gpu *gpu, unsigned index, const Preset *preset);
 bool read_statement(Parser *parser);
 /* Reads `mig ...`, the instances of a GPU. In statements_mig.c. */
 bool read_mig(Parser *parser);
+/* Reads `vgpu ...`. In statements_vgpu.c. */
+bool read_vgpu(Parser *parser);
 /* Reads `at ...`, a fault or an event. In faults.c. */
 bool read_fault(Parser *parser);
 

@@ -243,6 +243,11 @@ bool set_code(Parser *parser, const char *value, void *target) {
     return true;
 }
 
+bool set_text(Parser *parser, const char *value, void *target) {
+    TextField *field = target;
+    return copy_text(parser, value, field->text, field->size);
+}
+
 bool copy_text(Parser *parser, const char *value, char *target, size_t size) {
     if (strlen(value) >= size)
         return fail(parser, "\"%s\" is longer than %zu characters", value, size - 1);

@@ -47,6 +47,13 @@ bool set_mig(Parser *parser, const char *value, void *target);      /* int: a MI
 bool set_gpus(Parser *parser, const char *value, void *target);     /* GpuMask */
 bool set_call(Parser *parser, const char *value, void *target);     /* char[CALL_NAME_SIZE] */
 bool set_code(Parser *parser, const char *value, void *target);     /* nvmlReturn_t */
+/* The target of set_text. */
+typedef struct {
+    char *text;
+    size_t size;
+} TextField;
+bool set_text(Parser *parser, const char *value, void *target);
+
 bool copy_text(Parser *parser, const char *value, char *target, size_t size);
 
 #endif

@@ -166,9 +166,12 @@ def test_a_replaced_driver_is_not_for_clients_of_the_old_one(
     play(REPLACED.format(t=9, code=code))
     h = handle(0)
     assert pynvml.nvmlSystemGetDriverVersion() == "535.1"
-    show = "print(pynvml.nvmlSystemGetDriverVersion(), pynvml.nvmlDeviceGetGspFirmwareVersion(h(0)).decode())"
+    show = """
+        print(pynvml.nvmlSystemGetDriverVersion())
+        print(pynvml.nvmlDeviceGetGspFirmwareVersion(h(0)).decode())
+    """
     # Writes the scenario of after the change, which this process then sees as well.
-    assert run_client(show, REPLACED.format(t=10, code=code)).stdout == "580.2 580.2\n"
+    assert run_client(show, REPLACED.format(t=10, code=code)).stdout == "580.2\n" * 2
     time.sleep(LOOKS_AGAIN_AFTER)
     for call in (
         lambda: pynvml.nvmlDeviceGetPowerUsage(h),

@@ -20,7 +20,7 @@ BAD = [
     (
         "gpu-s 8",
         'unknown statement "gpu-s" (known: driver, start, freeze, gpus, gpu, load, process, '
-        "latency, missing, pcie-counter-bits, mig, root, confidential, sample-clock, "
+        "latency, missing, pcie-counter-bits, mig, vgpu, root, confidential, sample-clock, "
         "at)",
     ),
     (
@@ -71,6 +71,8 @@ BAD = [
         'unknown health "bad" (known: degraded_bandwidth, route_recovery, route_unhealthy, '
         "access_timeout)",
     ),
+    ("vgpu gpu=0", "vgpu needs gpu= and type="),
+    ("gpu 1 preset=rtx4090\nvgpu gpu=1 type=x", "rtx4090 has no vGPUs"),
     ("root", "expected: root on|off"),
     ("root maybe", '"maybe" is neither on nor off'),
     ("at 5s mig-mode", "mig-mode wants on or off"),
