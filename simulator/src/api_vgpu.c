@@ -34,10 +34,12 @@ static const Vgpu *type_of(const View *view, const char *name) {
 #define BEGIN_VGPU(call, vgpu, id)                                                                 \
     BEGIN(call);                                                                                   \
     const Vgpu *vgpu = find_vgpu(&call.view, id);                                                  \
-    if (vgpu == NULL)                                                                              \
-        return NVML_ERROR_NOT_FOUND;                                                               \
-    if (context_gpu_lost(call.view.scenario, vgpu->gpu, call.view.t))                              \
-    return NVML_ERROR_GPU_IS_LOST
+    do {                                                                                           \
+        if (vgpu == NULL)                                                                          \
+            return NVML_ERROR_NOT_FOUND;                                                           \
+        if (context_gpu_lost(call.view.scenario, vgpu->gpu, call.view.t))                          \
+            return NVML_ERROR_GPU_IS_LOST;                                                         \
+    } while (0)
 
 NVML_API nvmlReturn_t nvmlDeviceGetHostVgpuMode(nvmlDevice_t device, unsigned *mode) {
     BEGIN_DEVICE(call, device);

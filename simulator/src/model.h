@@ -1,4 +1,4 @@
-/* Every reading as a function of a GPU and the time. README.md gives the formulas;
+/* Every reading as a function of a GPU and the time. ANSWERS.md gives the formulas;
  * tests/simulator/model.py is their transcription. */
 #ifndef MODEL_H
 #define MODEL_H

@@ -1,4 +1,4 @@
-/* A scenario: the machine that is played, and what happens to it when. See README.md for the
+/* A scenario: the machine that is played, and what happens to it when. See SCENARIOS.md for the
  * language. */
 #ifndef SCENARIO_H
 #define SCENARIO_H

@@ -254,3 +254,15 @@ bool copy_text(Parser *parser, const char *value, char *target, size_t size) {
     memcpy(target, value, strlen(value) + 1);
     return true;
 }
+
+bool want_words(Parser *parser, size_t count, const char *form) {
+    if (parser->word_count < count)
+        return fail(parser, "expected: %s", form);
+    return true;
+}
+
+bool no_more_words(Parser *parser, size_t count) {
+    if (parser->word_count > count)
+        return fail(parser, "unexpected \"%s\"", parser->words[count]);
+    return true;
+}

@@ -29,6 +29,9 @@ typedef struct {
 bool fail(Parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Cuts a line into the parser's words. */
 bool split_words(Parser *parser, char *line);
+/* Whether there are so many words, of the form that the error message shows. */
+bool want_words(Parser *parser, size_t count, const char *form);
+bool no_more_words(Parser *parser, size_t count);
 /* Reads the words from `first` on as key=value. */
 bool read_options(Parser *parser, size_t first, const Option *options, size_t count);
 
