@@ -122,7 +122,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetSramEccErrorStatus(nvmlDevice_t device,
     if (status->version != STRUCT_VERSION(*status, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     SUPPORTED(counts_errors(call.view.gpu) && preset_remaps_rows(call.view.gpu->preset));
-    if (!context_is_root(call.view.scenario))
+    if (!machine_is_root(call.view.scenario))
         return NVML_ERROR_NO_PERMISSION;
     uint64_t uncorrected = model_ecc(&call.view, true, LOCATION_SRAM, false);
     *status = (nvmlEccSramErrorStatus_v1_t){

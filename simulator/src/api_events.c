@@ -107,7 +107,7 @@ static bool find_event(const nvmlEventSet_t set, const Scenario *scenario, doubl
 
 static bool any_lost(const nvmlEventSet_t set, const Scenario *scenario, double t) {
     for (unsigned gpu = 0; gpu < scenario->gpu_count; gpu++)
-        if (set->types[gpu] != 0 && context_gpu_lost(scenario, gpu, t))
+        if (set->types[gpu] != 0 && machine_gpu_lost(scenario, gpu, t))
             return true;
     return false;
 }

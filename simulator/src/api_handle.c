@@ -8,7 +8,7 @@
 
 static nvmlReturn_t count_gpus(const Call *call, unsigned *count) {
     WANT(count != NULL);
-    *count = context_gpu_count(call->view.scenario, call->view.t);
+    *count = machine_gpu_count(call->view.scenario, call->view.t);
     return NVML_SUCCESS;
 }
 
@@ -23,15 +23,15 @@ NVML_API nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count) {
 }
 
 static nvmlReturn_t give_handle(const Call *call, unsigned index, nvmlDevice_t *device) {
-    if (context_gpu_lost(call->view.scenario, index, call->view.t))
+    if (machine_gpu_lost(call->view.scenario, index, call->view.t))
         return NVML_ERROR_GPU_IS_LOST;
     *device = context_handle(index);
     return NVML_SUCCESS;
 }
 
 static nvmlReturn_t by_index(const Call *call, unsigned index, nvmlDevice_t *device) {
-    WANT(device != NULL && index < context_gpu_count(call->view.scenario, call->view.t));
-    return give_handle(call, context_gpu_at(index), device);
+    WANT(device != NULL && index < machine_gpu_count(call->view.scenario, call->view.t));
+    return give_handle(call, machine_gpu_at(index), device);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned index, nvmlDevice_t *device) {
@@ -49,7 +49,7 @@ typedef bool (*Matches)(const Gpu *gpu, const char *text);
 /* An instance that exists, on a GPU that is there. */
 static nvmlReturn_t by_mig_uuid(const Call *call, const char *uuid, nvmlDevice_t *device) {
     View view = call->view;
-    unsigned count = context_gpu_count(view.scenario, view.t);
+    unsigned count = machine_gpu_count(view.scenario, view.t);
     for (size_t i = 0; i < view.scenario->mig_count; i++) {
         const MigInstance *instance = &view.scenario->migs[i];
         view.index = instance->gpu;
@@ -57,7 +57,7 @@ static nvmlReturn_t by_mig_uuid(const Call *call, const char *uuid, nvmlDevice_t
         if (instance->gpu >= count || strcmp(instance->uuid, uuid) != 0 ||
             !mig_exists(instance, &view))
             continue;
-        if (context_gpu_lost(view.scenario, instance->gpu, view.t))
+        if (machine_gpu_lost(view.scenario, instance->gpu, view.t))
             return NVML_ERROR_GPU_IS_LOST;
         *device = context_mig_handle(instance);
         return *device != NULL ? NVML_SUCCESS : NVML_ERROR_MEMORY;
@@ -68,7 +68,7 @@ static nvmlReturn_t by_mig_uuid(const Call *call, const char *uuid, nvmlDevice_t
 static nvmlReturn_t by_text(const Call *call, const char *text, Matches matches,
                             nvmlDevice_t *device) {
     WANT(text != NULL && device != NULL);
-    unsigned count = context_gpu_count(call->view.scenario, call->view.t);
+    unsigned count = machine_gpu_count(call->view.scenario, call->view.t);
     for (unsigned i = 0; i < count; i++)
         if (matches(&call->view.scenario->gpus[i], text))
             return give_handle(call, i, device);
@@ -129,7 +129,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlD
 NVML_API nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned *index) {
     BEGIN_DEVICE(call, device);
     WANT(index != NULL);
-    *index = context_index_of(call.view.index);
+    *index = machine_index_of(call.view.index);
     return NVML_SUCCESS;
 }
 

@@ -58,7 +58,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetInforomVersion(nvmlDevice_t device, unsigned 
 NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareVersion(nvmlDevice_t device, char *version) {
     BEGIN_DEVICE(call, device);
     SUPPORTED(call.view.gpu->preset->architecture >= ARCH_TURING);
-    return give_text(context_driver(call.view.scenario, call.view.t), version, 64);
+    return give_text(machine_driver(call.view.scenario, call.view.t), version, 64);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetGspFirmwareMode(nvmlDevice_t device, unsigned *enabled,

@@ -200,7 +200,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device, unsi
     enum { NODE = 40, SYSTEM = 50 };
     WANT(count != NULL && level <= SYSTEM);
     unsigned room = devices != NULL ? *count : 0, found = 0;
-    unsigned gpus = context_gpu_count(call.view.scenario, call.view.t);
+    unsigned gpus = machine_gpu_count(call.view.scenario, call.view.t);
     for (unsigned i = 0; i < gpus; i++) {
         bool same_node = call.view.scenario->gpus[i].numa_node == call.view.gpu->numa_node;
         if (i == call.view.index || level != (same_node ? NODE : SYSTEM))

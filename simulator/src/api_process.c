@@ -36,7 +36,7 @@ static nvmlReturn_t list_processes(const View *view, ProcessType type, unsigned 
     WANT(count != NULL);
     const Scenario *scenario = view->scenario;
     unsigned room = list != NULL ? *count : 0, found = 0;
-    if (view->mig == NULL && mig_mode(view) && !context_is_root(scenario))
+    if (view->mig == NULL && mig_mode(view) && !machine_is_root(scenario))
         return NVML_ERROR_NO_PERMISSION;
     for (size_t i = 0; i < scenario->process_count; i++) {
         const Process *process = &scenario->processes[i];

@@ -54,7 +54,7 @@ NVML_API const char *nvmlErrorString(nvmlReturn_t result) {
 
 NVML_API nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned length) {
     BEGIN(call);
-    return give_text(context_driver(call.view.scenario, call.view.t), version, length);
+    return give_text(machine_driver(call.view.scenario, call.view.t), version, length);
 }
 
 /* NVML's own version is the driver's behind the number of the interface. */
@@ -62,7 +62,7 @@ NVML_API nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned length) {
     BEGIN(call);
     char text[96];
     snprintf(text, sizeof text, "%d.%s", call.view.scenario->cuda / 1000,
-             context_driver(call.view.scenario, call.view.t));
+             machine_driver(call.view.scenario, call.view.t));
     return give_text(text, version, length);
 }
 
@@ -89,7 +89,7 @@ NVML_API nvmlReturn_t nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_v1_t 
     if (info->version != STRUCT_VERSION(*info, 1))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     char text[sizeof info->branch];
-    const char *driver = context_driver(call.view.scenario, call.view.t);
+    const char *driver = machine_driver(call.view.scenario, call.view.t);
     snprintf(text, sizeof text, "r%.*s_00", (int)strcspn(driver, "."), driver);
     return give_text(text, info->branch,
                      length < sizeof info->branch ? length : sizeof info->branch);

@@ -47,7 +47,7 @@ static unsigned long long left(unsigned long long total, unsigned long long used
 
 /* Only an administrator sees the whole of a GPU that is cut into instances. */
 static bool hidden(const View *view) {
-    return view->mig == NULL && mig_mode(view) && !context_is_root(view->scenario);
+    return view->mig == NULL && mig_mode(view) && !machine_is_root(view->scenario);
 }
 
 static void instance_memory(const View *view, nvmlMemory_t *memory) {

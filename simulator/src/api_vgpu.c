@@ -16,7 +16,7 @@ static const Vgpu *find_vgpu(View *view, unsigned id) {
     if (id == 0 || id > scenario->vgpu_count)
         return NULL;
     const Vgpu *vgpu = &scenario->vgpus[id - 1];
-    if (!vgpu_runs(vgpu, view->t) || vgpu->gpu >= context_gpu_count(scenario, view->t))
+    if (!vgpu_runs(vgpu, view->t) || vgpu->gpu >= machine_gpu_count(scenario, view->t))
         return NULL;
     view->index = vgpu->gpu;
     view->gpu = &scenario->gpus[vgpu->gpu];
@@ -37,7 +37,7 @@ static const Vgpu *type_of(const View *view, const char *name) {
     do {                                                                                           \
         if (vgpu == NULL)                                                                          \
             return NVML_ERROR_NOT_FOUND;                                                           \
-        if (context_gpu_lost(call.view.scenario, vgpu->gpu, call.view.t))                          \
+        if (machine_gpu_lost(call.view.scenario, vgpu->gpu, call.view.t))                          \
             return NVML_ERROR_GPU_IS_LOST;                                                         \
     } while (0)
 

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 /* A handle is an address in this array: it stays good over changes of the scenario. */
 struct nvmlDevice {
@@ -106,23 +105,6 @@ double context_time(const Scenario *scenario, int64_t *now_us) {
     return *now_us > scenario->start_us ? (double)(*now_us - scenario->start_us) / 1e6 : 0;
 }
 
-unsigned context_gpu_count(const Scenario *scenario, double t) {
-    unsigned count = scenario->gpu_count;
-    for (size_t i = 0; i < scenario->fault_count; i++)
-        if (scenario->faults[i].kind == FAULT_GPU_COUNT && fault_active(&scenario->faults[i], t))
-            count = scenario->faults[i].value;
-    return count;
-}
-
-bool context_gpu_lost(const Scenario *scenario, unsigned index, double t) {
-    for (size_t i = 0; i < scenario->fault_count; i++) {
-        const Fault *fault = &scenario->faults[i];
-        if (fault->kind == FAULT_LOST && fault->gpus >> index & 1 && fault_active(fault, t))
-            return true;
-    }
-    return false;
-}
-
 nvmlDevice_t context_handle(unsigned index) { return &handles[index]; }
 
 nvmlDevice_t context_mig_handle(const MigInstance *instance) {
@@ -152,10 +134,6 @@ static const MigInstance *instance_of(const Scenario *scenario, unsigned place) 
         if (strcmp(scenario->migs[i].uuid, mig_uuids[place]) == 0)
             return &scenario->migs[i];
     return NULL;
-}
-
-bool context_is_root(const Scenario *scenario) {
-    return scenario->root >= 0 ? scenario->root : geteuid() == 0;
 }
 
 void context_sleep(double seconds) {
@@ -223,65 +201,13 @@ static void set_time(Call *call) {
     call->view.t = context_time(call->view.scenario, &call->now_us);
 }
 
-/* The line that says which driver is loaded at t; NULL if it is that of the beginning. */
-static const Fault *driver_change(const Scenario *scenario, double t) {
-    const Fault *found = NULL;
-    for (size_t i = 0; i < scenario->fault_count; i++)
-        if (scenario->faults[i].kind == FAULT_DRIVER && fault_active(&scenario->faults[i], t))
-            found = &scenario->faults[i];
-    return found;
-}
-
-const char *context_driver(const Scenario *scenario, double t) {
-    const Fault *change = driver_change(scenario, t);
-    return change != NULL ? change->call : scenario->driver;
-}
-
-/* What this process has loaded is of the driver that there was at its first init: it does not work
- * with another. Empty: that of the beginning. */
-static char loaded_driver[CALL_NAME_SIZE];
-static bool driver_loaded;
-
-static nvmlReturn_t check_driver(const Scenario *scenario, double t) {
-    const Fault *change = driver_change(scenario, t);
-    if (!driver_loaded || strcmp(change != NULL ? change->call : "", loaded_driver) == 0)
-        return NVML_SUCCESS;
-    bool says = change != NULL && change->code != NVML_SUCCESS;
-    return says ? change->code : NVML_ERROR_LIB_RM_VERSION_MISMATCH;
-}
-
-/* Indexes are given when the first user comes, and stay as they are until the last has gone. */
-static _Atomic unsigned char order[MAX_GPUS];
-
-static void settle_order(const View *view) {
-    const Fault *permutation = NULL;
-    for (size_t i = 0; i < view->scenario->fault_count; i++) {
-        const Fault *fault = &view->scenario->faults[i];
-        if (fault->kind == FAULT_PERMUTE && fault_active(fault, view->t))
-            permutation = fault;
-    }
-    for (unsigned i = 0; i < MAX_GPUS; i++) {
-        bool moved = permutation != NULL && i < permutation->order_count;
-        atomic_store(&order[i], moved ? permutation->order[i] : (unsigned char)i);
-    }
-}
-
-unsigned context_gpu_at(unsigned index) { return index < MAX_GPUS ? order[index] : index; }
-
-unsigned context_index_of(unsigned gpu) {
-    unsigned index = 0;
-    while (index < MAX_GPUS && order[index] != gpu)
-        index++;
-    return index;
-}
-
 nvmlReturn_t call_begin(const char *name, Call *call) {
     *call = (Call){.view.scenario = context_scenario()};
     if (atomic_load(&users) == 0 || call->view.scenario == NULL)
         return NVML_ERROR_UNINITIALIZED;
     delay(call->view.scenario, name);
     set_time(call);
-    nvmlReturn_t result = check_driver(call->view.scenario, call->view.t);
+    nvmlReturn_t result = machine_check_driver(call->view.scenario, call->view.t);
     return result == NVML_SUCCESS ? suffer(name, &call->view) : result;
 }
 
@@ -309,18 +235,18 @@ nvmlReturn_t call_begin_any_device(const char *name, nvmlDevice_t device, Call *
         return result;
     delay(scenario, name);
     set_time(call);
-    result = check_driver(scenario, call->view.t);
+    result = machine_check_driver(scenario, call->view.t);
     if (result != NVML_SUCCESS)
         return result;
     /* A handle from a time when there were more GPUs. */
-    if (call->view.index >= context_gpu_count(scenario, call->view.t))
+    if (call->view.index >= machine_gpu_count(scenario, call->view.t))
         return NVML_ERROR_GPU_IS_LOST;
     call->view.gpu = &scenario->gpus[call->view.index];
     result = suffer(name, &call->view);
     if (result != NVML_SUCCESS)
         return result;
     set_time(call); /* a hang may have passed */
-    if (context_gpu_lost(scenario, call->view.index, call->view.t))
+    if (machine_gpu_lost(scenario, call->view.index, call->view.t))
         return NVML_ERROR_GPU_IS_LOST;
     /* The handle of an instance that is no more is no handle. */
     bool gone = call->view.mig != NULL && !mig_exists(call->view.mig, &call->view);
@@ -337,12 +263,7 @@ nvmlReturn_t call_begin_device(const char *name, nvmlDevice_t device, Call *call
 static void add_user(const View *view) {
     static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&adding);
-    const Fault *change = driver_change(view->scenario, view->t);
-    if (!driver_loaded && change != NULL)
-        strcpy(loaded_driver, change->call);
-    driver_loaded = true;
-    if (atomic_load(&users) == 0)
-        settle_order(view);
+    machine_meet(view, atomic_load(&users) == 0);
     atomic_fetch_add(&users, 1);
     pthread_mutex_unlock(&adding);
 }
@@ -359,7 +280,8 @@ nvmlReturn_t context_init(const char *name) {
         if (fault->kind == FAULT_INIT && fault_active(fault, call.view.t))
             result = fault->code;
     }
-    if (result == NVML_SUCCESS && check_driver(call.view.scenario, call.view.t) != NVML_SUCCESS)
+    if (result == NVML_SUCCESS &&
+        machine_check_driver(call.view.scenario, call.view.t) != NVML_SUCCESS)
         result = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
     if (result == NVML_SUCCESS)
         add_user(&call.view);

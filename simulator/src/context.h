@@ -2,7 +2,7 @@
 #ifndef CONTEXT_H
 #define CONTEXT_H
 
-#include "model.h"
+#include "machine.h"
 
 typedef struct {
     View view; /* gpu is NULL where a call has no device */
@@ -59,18 +59,9 @@ nvmlReturn_t context_shutdown(const char *name);
 const Scenario *context_scenario(void);
 /* Where t stands in the scenario, and what time that is. */
 double context_time(const Scenario *scenario, int64_t *now_us);
-/* How many GPUs there are at t. */
-unsigned context_gpu_count(const Scenario *scenario, double t);
-bool context_gpu_lost(const Scenario *scenario, unsigned index, double t);
 nvmlDevice_t context_handle(unsigned index);
 /* NULL when more instances have come and gone than there is room for. */
 nvmlDevice_t context_mig_handle(const MigInstance *instance);
-/* The driver's version at t. */
-const char *context_driver(const Scenario *scenario, double t);
-/* The GPU that an index means, and the other way round, as it was when NVML was initialised. */
-unsigned context_gpu_at(unsigned index);
-unsigned context_index_of(unsigned gpu);
-bool context_is_root(const Scenario *scenario);
 /* Sleeps in a way that no signal handler shortens. */
 void context_sleep(double seconds);
 

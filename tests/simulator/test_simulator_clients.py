@@ -36,6 +36,37 @@ def test_nvitop(run_client: RunClient, third_party: Path) -> None:
     assert re.search(r"0 4200001 C .* 10240MiB +40", result.stdout)
 
 
+GENERATIONS = """
+    gpus 4
+    gpu 1 preset=b200
+    gpu 2 preset=v100
+    gpu 3 preset=gtx1080
+    load gpu=* constant 0.5
+    mig gpu=0 profile=3g.71gb memory=1GiB
+    mig gpu=0 profile=1g.18gb count=2
+    process pid=4200001 gpu=0 mig=1 memory=10GiB
+    root on
+"""
+
+
+def test_nvitop_with_instances_and_other_generations(
+    run_client: RunClient, third_party: Path
+) -> None:
+    result = run_client([str(third_party / "nvitop"), "--once", "--ascii"], GENERATIONS)
+    assert result.returncode == 0
+    instances = re.findall(r"0:(\d)\s+(\S+) @ GI/CI: (\d+)/(\d+) \|\s+(\S+) /", result.stdout)
+    assert instances == [
+        ("0", "3g.71gb", "1", "0", "1024MiB"),
+        ("1", "1g.18gb", "7", "0", "10240MiB"),
+        ("2", "1g.18gb", "8", "0", "0B"),
+    ]
+    percent = re.findall(r"GiB \|\s+(\S+)\s+Default|8192MiB \|\s+(\S+)\s+Default", result.stdout)
+    assert [one or other for one, other in percent] == ["N/A", "50%", "50%", "50%"]
+    watts = re.findall(r"(\d+)W / (\d+)W", result.stdout)
+    assert watts == [("388", "700"), ("570", "1000"), ("170", "300"), ("94", "180")]
+    assert re.search(r"0:1 4200001 C .* 10240MiB", result.stdout)
+
+
 def test_gpustat(run_client: RunClient, third_party: Path) -> None:
     result = run_client([str(third_party / "gpustat"), "--json"], SCENARIO)
     assert result.returncode == 0, result.stderr
