@@ -5,15 +5,27 @@ from typing import Any
 import pynvml
 import pytest
 from tests.simulator.model import (
+    MIB,
     PRESETS,
     Gpu,
     Wave,
     energy_millijoules,
+    fan_percent,
+    memory_clock_mhz,
+    memory_temperature,
+    memory_used_bytes,
     mma_stall_percent,
     module_power_milliwatts,
     nvlink_bytes,
     nvlink_kib,
     nvlink_packets,
+    pcie_bytes,
+    power_milliwatts,
+    power_usage_milliwatts,
+    sm_clock_mhz,
+    temperature,
+    utilization_percent,
+    video_clock_mhz,
 )
 from tests.simulator.support import SCENARIOS, Play
 
@@ -123,6 +135,53 @@ def test_values_of_new_and_old_cards(play: Play, t: float) -> None:
     assert field(GH200, 185, 1) == module_power_milliwatts(gh200, t, average=True)
     assert field(GH200, 186, 1) == module_power_milliwatts(gh200, t)
     assert result(H200, 186, 1) == pynvml.NVML_ERROR_NOT_SUPPORTED
+
+
+NAMES = ["gtx1080", "v100", "a100", "l40s", "rtx4090", "h200", "gh200", "b200"]
+MEMORY_GIB = [2, 12, 40, 20, 8, 80, 48, 96]
+
+
+@pytest.mark.parametrize("t", [0.5, 100.125])
+@pytest.mark.parametrize("card", range(8))
+def test_readings_of_every_generation(play: Play, card: int, t: float) -> None:
+    play(GENERATIONS + f"\nfreeze {t}\n")
+    h = handle(card)
+    gpu = Gpu(PRESETS[NAMES[card]], WAVE, memory_base=MEMORY_GIB[card] << 30)
+    preset = gpu.preset
+    answers = [
+        pynvml.nvmlDeviceGetName(h),
+        pynvml.nvmlDeviceGetUtilizationRates(h).gpu,
+        pynvml.nvmlDeviceGetPowerUsage(h),
+        field(card, 186),
+        tuple(pynvml.nvmlDeviceGetPowerManagementLimitConstraints(h)),
+        pynvml.nvmlDeviceGetTemperature(h, 0),
+        [pynvml.nvmlDeviceGetTemperatureThreshold(h, kind) for kind in (0, 1, 3)],
+        [pynvml.nvmlDeviceGetClockInfo(h, kind) for kind in range(4)],
+        pynvml.nvmlDeviceGetMemoryInfo(h).total,
+        pynvml.nvmlDeviceGetMemoryInfo(h, version=pynvml.nvmlMemory_v2).used,
+    ]
+    clock = sm_clock_mhz(gpu, t)
+    assert answers == [
+        preset.name,
+        utilization_percent(gpu, t),
+        power_usage_milliwatts(gpu, t),
+        power_milliwatts(gpu, t),
+        (preset.power_min, preset.power_max),
+        temperature(gpu, t),
+        [preset.temp_shutdown, preset.temp_slowdown, preset.temp_max],
+        [clock, clock, memory_clock_mhz(gpu, t), video_clock_mhz(gpu, t)],
+        preset.memory_mib * MIB,
+        memory_used_bytes(gpu, t),
+    ]
+    if card in FIELDS[82]:
+        assert field(card, 82) == memory_temperature(gpu, t)
+    if card in FIELDS[83]:
+        assert field(card, 83) == energy_millijoules(gpu, t)
+    if card in FIELDS[197]:
+        assert field(card, 197) == pcie_bytes(gpu, t, preset.pcie_tx_bytes)
+        assert field(card, 198) == pcie_bytes(gpu, t, preset.pcie_rx_bytes)
+    if preset.fans > 0:
+        assert pynvml.nvmlDeviceGetFanSpeed(h) == fan_percent(gpu, t)
 
 
 def test_links(play: Play) -> None:
