@@ -13,7 +13,11 @@ from gpuglass.probe.processes import Processes
 library = Library()
 reader = Processes(library, library.device(0))
 def rows():
-    return sorted(reader.read(lambda call: None) or [])
+    values = reader.read(lambda call: None)
+    listed = reader.listed or []
+    assert len(values) == 5 * len(listed)
+    use = [values[n : n + 5] for n in range(0, len(values), 5)]
+    return [[*one, memory, others] for one, (memory, *others) in zip(listed, use)]
 """
 TWO = """
 process pid=11 gpu=0 type=compute memory=10GiB sm=40 mem=30 enc=20 dec=10
@@ -34,8 +38,8 @@ def test_memory_type_and_use(simulator: Path, scenario: Path) -> None:
     told = tell(simulator, scenario, TWO, "tell(rows=rows(), refused=reader.refused)")
     assert told == {
         "rows": [
-            [11, "compute", 10 * 2**30, "", "", [0.4, 0.3, 0.2, 0.1]],
-            [12, "graphics", 2**30, "", "", [0.0, 0.0, 0.0, 0.0]],
+            [11, "compute", "", "", 10 * 2**30, [0.4, 0.3, 0.2, 0.1]],
+            [12, "graphics", "", "", 2**30, [0.0, 0.0, 0.0, 0.0]],
         ],
         "refused": "",
     }
@@ -49,9 +53,9 @@ def test_an_older_driver_is_asked_in_its_own_words(
     kinds = ("Compute", "Graphics", "MPSCompute")
     missing = " ".join(f"nvmlDeviceGet{k}RunningProcesses{v}" for k in kinds for v in newer)
     told = tell(simulator, scenario, f"{TWO}missing {missing}\n", "tell(rows=rows())")
-    assert [row[:3] for row in told["rows"]] == [
-        [11, "compute", 10 * 2**30],
-        [12, "graphics", 2**30],
+    assert [(*row[:2], row[4]) for row in told["rows"]] == [
+        (11, "compute", 10 * 2**30),
+        (12, "graphics", 2**30),
     ]
 
 
@@ -68,7 +72,7 @@ def test_without_lists_the_reason_is_known(simulator: Path, scenario: Path) -> N
 def test_without_use_there_is_memory(simulator: Path, scenario: Path) -> None:
     fault = "at 0s error call=nvmlDeviceGetProcessUtilization code=not_supported\n"
     told = tell(simulator, scenario, TWO + fault, "tell(rows=rows(), why=reader.without_use)")
-    assert [row[5] for row in told["rows"]] == [None, None]
+    assert [row[5] for row in told["rows"]] == [[None] * 4, [None] * 4]
     assert told["why"] == "not_supported"
 
 
@@ -100,9 +104,13 @@ def test_a_call_that_fails_for_now_tells_nothing(simulator: Path, scenario: Path
     code = f"""
     before = rows()
     play({HEAD + TWO + fault!r})
-    tell(before=len(before), failed=reader.read(lambda call: None))
+    tell(before=len(before), failed=rows(), listed=reader.listed)
     """
-    assert tell(simulator, scenario, TWO, code) == {"before": 2, "failed": None}
+    assert tell(simulator, scenario, TWO, code) == {
+        "before": 2,
+        "failed": [],
+        "listed": None,
+    }
 
 
 # XIDs
@@ -158,3 +166,17 @@ def test_a_lost_gpu_does_not_spin(simulator: Path, scenario: Path) -> None:
     """
     told = run(simulator, scenario, MOVING + fault, EVENTS + textwrap.dedent(code))
     assert told["cpu"] < 0.2
+
+
+def test_the_list_stays_the_same_object_until_somebody_comes(
+    simulator: Path, scenario: Path
+) -> None:
+    code = f"""
+    before = rows() and reader.listed
+    same = rows() and reader.listed is before
+    play({HEAD + TWO + "process pid=13 gpu=0"!r})
+    other = rows() and reader.listed is not before
+    tell(same=same, other=other, pids=[process.pid for process in reader.listed])
+    """
+    told = tell(simulator, scenario, TWO, code)
+    assert told == {"same": True, "other": True, "pids": [11, 12, 13]}

@@ -1,6 +1,6 @@
 """What is used of a GPU is split among those who are on it, and nothing is lost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from gpuglass.catalogue import processes as metrics
 from gpuglass.catalogue.model import Metric
 from gpuglass.owners import Owner, Process
 from gpuglass.pipeline.usage import Usage
-from gpuglass.probe.frames import ProcessRow
+from gpuglass.probe.frames import Process as Listed
 
 ALICE = Owner("alice")
 BOB = Owner("bob", job_id="7")
@@ -34,9 +34,27 @@ class People:
         return {pid: self.people[pid] for pid in pids if pid in self.people}
 
 
-def row(pid: int, memory: int | None = 100, sm: float | None = None) -> ProcessRow:
-    use = None if sm is None else (sm, 0.0, 0.0, 0.0)
-    return ProcessRow(pid, "compute", memory, "", "", use)
+Row = tuple[int, float | None, float | None]
+
+
+def row(pid: int, memory: float | None = 100, sm: float | None = None) -> Row:
+    return pid, memory, sm
+
+
+class Gpu(Usage):
+    """Takes rows of pid, memory and SM time."""
+
+    def see(
+        self, rows: Sequence[Row] | None, time: float, busy: float | None, energy: float | None
+    ) -> None:
+        listed = None if rows is None else [Listed(pid, "compute") for pid, _, _ in rows]
+        if listed != self._listed:
+            self.enter(listed)
+        values: list[float | None] = []
+        for _, memory, sm in rows or ():
+            others = None if sm is None else 0.0
+            values += [memory, sm, others, others, others]
+        self.take(values, time, busy, energy)
 
 
 @pytest.fixture
@@ -47,8 +65,8 @@ def people() -> People:
     return people
 
 
-def usage(people: People, most: int = 32) -> Usage:
-    used = Usage("GPU-0", people, most)
+def usage(people: People, most: int = 32) -> Gpu:
+    used = Gpu("GPU-0", people, most)
     used.announce(0)
     return used
 
@@ -70,8 +88,8 @@ def by_user(usage: Usage, metric: Metric) -> dict[str, float]:
 def test_use_is_split_by_sm_time(people: People) -> None:
     used = usage(people)
     rows = [row(1, sm=0.6), row(2, memory=300, sm=0.2)]
-    used.take(rows, 10.0, 5.0, 1000.0)
-    used.take(rows, 12.0, 6.6, 1400.0)
+    used.see(rows, 10.0, 5.0, 1000.0)
+    used.see(rows, 12.0, 6.6, 1400.0)
     assert by_user(used, metrics.OWNER_BUSY) == pytest.approx(
         {"alice": 1.2, "bob": 0.4, NOBODY: 0.0}
     )
@@ -89,8 +107,8 @@ def test_use_is_split_by_sm_time(people: People) -> None:
 def test_without_sm_time_it_is_split_by_memory(people: People, sm: float | None) -> None:
     used = usage(people)
     rows = [row(1, memory=100, sm=sm), row(2, memory=300, sm=sm)]
-    used.take(rows, 10.0, 5.0, 1000.0)
-    used.take(rows, 11.0, 6.0, 1100.0)
+    used.see(rows, 10.0, 5.0, 1000.0)
+    used.see(rows, 11.0, 6.0, 1100.0)
     assert by_user(used, metrics.OWNER_BUSY) == pytest.approx(
         {"alice": 0.25, "bob": 0.75, NOBODY: 0.0}
     )
@@ -99,8 +117,8 @@ def test_without_sm_time_it_is_split_by_memory(people: People, sm: float | None)
 def test_without_memory_all_are_equal(people: People) -> None:
     used = usage(people)
     rows = [row(1, memory=None), row(2, memory=None)]
-    used.take(rows, 10.0, 5.0, None)
-    used.take(rows, 11.0, 6.0, None)
+    used.see(rows, 10.0, 5.0, None)
+    used.see(rows, 11.0, 6.0, None)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 0.5, "bob": 0.5, NOBODY: 0.0}
     assert by_user(used, metrics.OWNER_MEMORY) == {}
     assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 0, "bob": 0, NOBODY: 0}
@@ -108,8 +126,8 @@ def test_without_memory_all_are_equal(people: People) -> None:
 
 def test_an_empty_gpu_is_nobodys(people: People) -> None:
     used = usage(people)
-    used.take([], 10.0, 5.0, 1000.0)
-    used.take([], 11.0, 5.0, 1100.0)
+    used.see([], 10.0, 5.0, 1000.0)
+    used.see([], 11.0, 5.0, 1100.0)
     assert by_user(used, metrics.OWNER_ENERGY) == {NOBODY: 100}
     assert by_user(used, metrics.OWNER_ALLOCATED) == {NOBODY: 0}
     assert values(used, metrics.ALLOCATED) == {(): 0}
@@ -119,32 +137,32 @@ def test_an_empty_gpu_is_nobodys(people: People) -> None:
 def test_what_is_used_before_its_owner_is_known_waits_for_the_owner(people: People) -> None:
     used = usage(people)
     rows = [row(1), row(9)]
-    used.take(rows, 10.0, 0.0, 0.0)
-    used.take(rows, 11.0, 1.0, 0.0)
+    used.see(rows, 10.0, 0.0, 0.0)
+    used.see(rows, 11.0, 1.0, 0.0)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 0.5, NOBODY: 0}
     people.is_at(9, BOB)
-    used.take(rows, 12.0, 2.0, 0.0)
+    used.see(rows, 12.0, 2.0, 0.0)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 1.0, "bob": 1.0, NOBODY: 0}
 
 
 @pytest.mark.parametrize("hidden", [True, False])
 def test_what_no_owner_can_be_found_for_is_nobodys(people: People, hidden: bool) -> None:
     used = usage(people)
-    used.take([row(9)], 10.0, 0.0, 0.0)
+    used.see([row(9)], 10.0, 0.0, 0.0)
     if hidden:
         people.people[9] = None
-    used.take([row(9)], 11.0, 1.0, 0.0)
-    used.take([], 12.0, 1.0, 0.0)
+    used.see([row(9)], 11.0, 1.0, 0.0)
+    used.see([], 12.0, 1.0, 0.0)
     assert by_user(used, metrics.OWNER_BUSY) == {NOBODY: 1}
     assert by_user(used, metrics.OWNER_ALLOCATED) == {NOBODY: 1}
 
 
 def test_a_pid_that_is_used_again_is_another_process(people: People) -> None:
     used = usage(people)
-    used.take([row(1)], 10.0, 0.0, 0.0)
-    used.take([row(1)], 11.0, 1.0, 0.0)
+    used.see([row(1)], 10.0, 0.0, 0.0)
+    used.see([row(1)], 11.0, 1.0, 0.0)
     people.is_at(1, BOB, "cat")
-    used.take([row(1)], 12.0, 2.0, 0.0)
+    used.see([row(1)], 12.0, 2.0, 0.0)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 1, "bob": 1, NOBODY: 0}
     assert values(used, metrics.PROCESS_MEMORY) == {("1", "cat", "bob"): 100}
 
@@ -153,20 +171,20 @@ def test_a_process_that_is_gone_leaves_the_page_and_its_owner_stays_for_a_while(
     people: People,
 ) -> None:
     used = usage(people)
-    used.take([row(1), row(2)], 10.0, 0.0, 0.0)
-    used.take([row(2)], 11.0, 1.0, 0.0)
+    used.see([row(1), row(2)], 10.0, 0.0, 0.0)
+    used.see([row(2)], 11.0, 1.0, 0.0)
     assert {labels[0] for labels in values(used, metrics.PROCESS_MEMORY)} == {"2"}
     assert by_user(used, metrics.OWNER_PROCESSES) == {"alice": 0, "bob": 1, NOBODY: 0}
     assert "alice" not in by_user(used, metrics.OWNER_MEMORY)
-    used.take([row(2)], 610.0, 1.0, 0.0)
+    used.see([row(2)], 610.0, 1.0, 0.0)
     assert "alice" in by_user(used, metrics.OWNER_BUSY)
-    used.take([row(2)], 610.1, 1.0, 0.0)
+    used.see([row(2)], 610.1, 1.0, 0.0)
     assert "alice" not in by_user(used, metrics.OWNER_BUSY)
 
 
 def test_a_process_is_not_shown_before_it_is_known(people: People) -> None:
     used = usage(people)
-    used.take([row(1), row(9)], 10.0, 0.0, 0.0)
+    used.see([row(1), row(9)], 10.0, 0.0, 0.0)
     assert values(used, metrics.PROCESSES) == {(): 2}
     assert values(used, metrics.PROCESS_MEMORY) == {("1", "python", "alice"): 100}
     assert not used.settled()
@@ -177,7 +195,7 @@ def test_a_process_is_not_shown_before_it_is_known(people: People) -> None:
 
 def test_one_that_is_never_found_is_not_waited_for(people: People) -> None:
     used = usage(people)
-    used.take([row(9)], 10.0, 0.0, 0.0)
+    used.see([row(9)], 10.0, 0.0, 0.0)
     assert any(used.settled() for _ in range(200))
 
 
@@ -185,7 +203,7 @@ def test_the_largest_processes_have_series_and_the_rest_a_sum(people: People) ->
     used = usage(people, most=2)
     rows = [row(pid, memory=pid * 10, sm=0.01 * pid) for pid in range(1, 6)]
     people.people |= dict.fromkeys(range(1, 6))
-    used.take(rows, 10.0, 0.0, 0.0)
+    used.see(rows, 10.0, 0.0, 0.0)
     assert values(used, metrics.PROCESSES) == {(): 5}
     assert values(used, metrics.PROCESS_MEMORY) == {
         ("4", "", ""): 40,
@@ -197,11 +215,11 @@ def test_the_largest_processes_have_series_and_the_rest_a_sum(people: People) ->
 
 def test_the_series_stay_the_same_object_while_nobody_comes_or_goes(people: People) -> None:
     used = usage(people)
-    used.take([row(1), row(2)], 10.0, 0.0, 0.0)
+    used.see([row(1), row(2)], 10.0, 0.0, 0.0)
     series = used.block().series
-    used.take([row(2, memory=5), row(1)], 11.0, 1.0, 0.0)
+    used.see([row(1, memory=5), row(2)], 11.0, 1.0, 0.0)
     assert used.block().series is series
-    used.take([row(2)], 12.0, 1.0, 0.0)
+    used.see([row(2)], 12.0, 1.0, 0.0)
     assert used.block().series is not series
 
 
@@ -209,11 +227,11 @@ def test_owners_are_bounded(people: People) -> None:
     used = usage(people)
     for pid in range(1, 501):
         people.is_at(pid, Owner(f"user{pid}"))
-        used.take([row(pid)], 10.0 + pid, float(pid), 0.0)
+        used.see([row(pid)], 10.0 + pid, float(pid), 0.0)
     assert len(values(used, metrics.OWNER_BUSY)) == 64
     rows = [row(pid) for pid in range(1, 201)]
-    used.take(rows, 600.0, 500.0, 0.0)
-    used.take(rows, 601.0, 700.0, 0.0)
+    used.see(rows, 600.0, 500.0, 0.0)
+    used.see(rows, 601.0, 700.0, 0.0)
     busy = by_user(used, metrics.OWNER_BUSY)
     assert len(busy) == 65
     assert busy["others"] > 100
@@ -221,25 +239,25 @@ def test_owners_are_bounded(people: People) -> None:
 
 def test_owners_are_asked_for_by_both_names_of_the_gpu(people: People) -> None:
     used = usage(people)
-    used.take([row(1)], 10.0, 0.0, 0.0)
+    used.see([row(1)], 10.0, 0.0, 0.0)
     assert people.asked == {1: ("0", "GPU-0")}
 
 
 def test_another_index_is_on_the_page_at_once(people: People) -> None:
     used = usage(people)
-    used.take([row(1)], 10.0, 0.0, 0.0)
+    used.see([row(1)], 10.0, 0.0, 0.0)
     used.announce(3)
-    used.take([row(1)], 11.0, 1.0, 0.0)
+    used.see([row(1)], 11.0, 1.0, 0.0)
     assert {series.labels[0] for series in used.block().series} == {"3"}
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 1, NOBODY: 0}
 
 
 def test_nothing_is_shown_while_the_driver_does_not_tell(people: People) -> None:
     used = usage(people)
-    used.take([row(1)], 10.0, 0.0, 0.0)
-    used.take(None, 11.0, 1.0, 0.0)
+    used.see([row(1)], 10.0, 0.0, 0.0)
+    used.see(None, 11.0, 1.0, 0.0)
     assert used.block().series == ()
-    used.take([row(1)], 12.0, 2.0, 0.0)
+    used.see([row(1)], 12.0, 2.0, 0.0)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 2, NOBODY: 0}
 
 
@@ -267,13 +285,13 @@ def test_the_parts_add_up_to_the_whole(
         people.is_at(pid, owner)
     people.people[5] = None
     used = usage(people)
-    used.take([], 0.0, 0.0, 0.0)
+    used.see([], 0.0, 0.0, 0.0)
     time = busy = energy = 0.0
     for processes, more_busy, more_energy, passed in steps:
         time, busy, energy = time + passed, busy + more_busy, energy + more_energy
         rows = [row(pid, memory, sm) for pid, (memory, sm) in processes.items()]
-        used.take(rows, time, busy, energy)
-    used.take([], time, busy, energy)
+        used.see(rows, time, busy, energy)
+    used.see([], time, busy, energy)
     assert sum(by_user(used, metrics.OWNER_BUSY).values()) == pytest.approx(busy)
     assert sum(by_user(used, metrics.OWNER_ENERGY).values()) == pytest.approx(energy)
     assert sum(by_user(used, metrics.OWNER_ALLOCATED).values()) == pytest.approx(

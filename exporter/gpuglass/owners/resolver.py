@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 _PASS_SECONDS = 1.0
 # How old the proof may be that a pid is still the same process: one read of a small file.
-_CHECK_SECONDS = 3.0
+_CHECK_SECONDS = 10.0
 # What was incomplete is read again: a name service or a log folder may be there by then.
 _RETRY_SECONDS = 30.0
 _FORGET_SECONDS = 30.0

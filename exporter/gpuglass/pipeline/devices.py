@@ -79,7 +79,7 @@ class Devices:
             self._gpus[frame.uuid] = gpu
             self._unannounced.pop(frame.index, None)
         elif isinstance(frame, frames.Processes):
-            self._gpu(frame.uuid).use(frame)
+            self._gpu(frame.uuid).enter(frame)
         elif isinstance(frame, frames.Xid):
             self._xids.add(frame.uuid, frame.xid, frame.count, frame.time)
         elif isinstance(frame, frames.XidSource):

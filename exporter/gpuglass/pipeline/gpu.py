@@ -167,6 +167,9 @@ class Gpu:
         for name, values in frame.values.items():
             if name in self._sections:
                 self._sections[name].take(values, frame.time)
+        if PROCESSES in frame.values:
+            busy, energy = self._total(metrics.BUSY_SECONDS), self._total(metrics.ENERGY)
+            self._usage.take(frame.values[PROCESSES], frame.time, busy, energy)
         if CORE in frame.values:
             self.down = ""
             self.read_at = frame.time
@@ -192,11 +195,9 @@ class Gpu:
             return self.down
         return "silent" if now - self.read_at > self._patience else ""
 
-    def use(self, frame: Processes) -> None:
-        """Take who is on the GPU."""
-        self._usage.take(
-            frame.rows, frame.time, self._total(metrics.BUSY_SECONDS), self._total(metrics.ENERGY)
-        )
+    def enter(self, frame: Processes) -> None:
+        """Take who is on the GPU from now on."""
+        self._usage.enter(frame.processes)
         self._awaits_use = False
 
     def blocks(self, now: float) -> list[Block]:

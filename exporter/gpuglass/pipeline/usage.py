@@ -4,7 +4,6 @@ What the GPU's own counters grow by from one reading to the next is split among 
 are there, so that the owners' counters add up to the GPU's, to the last joule.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -13,7 +12,8 @@ from gpuglass.catalogue import processes as metrics
 from gpuglass.catalogue.model import Series
 from gpuglass.owners import Owner, Process
 from gpuglass.pipeline.page import Block
-from gpuglass.probe.frames import ProcessRow
+from gpuglass.probe.frames import PROCESS_VALUES
+from gpuglass.probe.frames import Process as Listed
 
 UNATTRIBUTED = Owner("unattributed")
 # Takes what more owners use than there are series for.
@@ -81,7 +81,12 @@ class Usage:
         self._counted: tuple[float | None, float | None] = (None, None)
         self._allocated = 0.0
         self._time: float | None = None
-        self._rows: Sequence[ProcessRow] = []
+        self._listed: Sequence[Listed] | None = None
+        self._pids: list[int] = []
+        self._use: Sequence[float | None] = []
+        self._people: Mapping[int, Process | None] = {}
+        self._groups: dict[Owner, list[int]] = {}
+        self._written: object = None
         self._unknown = False
         self._looks = 0
         self._shape: tuple[object, ...] = ()
@@ -93,28 +98,41 @@ class Usage:
         self._labels = (str(index), self._labels[1])
         self._shape = ()
 
+    def enter(self, listed: Sequence[Listed] | None) -> None:
+        """Take who is on the GPU from now on.
+
+        Args:
+            listed: The processes; ``None`` where the driver does not tell.
+        """
+        self._listed = listed
+        self._pids = [process.pid for process in listed or ()]
+        self._groups = {}
+        self._people = {}
+        self._unknown = bool(self._pids)
+        self._looks = 0
+        if listed is None:
+            self._shape, self._series, self._values = (), (), []
+
     def take(
         self,
-        rows: Sequence[ProcessRow] | None,
+        values: Sequence[float | None],
         time: float,
         busy: float | None,
         energy: float | None,
     ) -> None:
-        """Take who is on the GPU.
+        """Take what those who are on the GPU use.
 
         Args:
-            rows: The processes; ``None`` if it was not told this time.
+            values: ``PROCESS_VALUES`` for each of them.
             time: When, in seconds of CLOCK_MONOTONIC.
             busy: The GPU's busy seconds by now, if it has that counter.
             energy: The joules that it has used by now, if it has that counter.
         """
-        self._rows = rows or []
-        self._looks = 0
-        if rows is None:
-            self._series, self._values, self._shape, self._unknown = (), [], (), False
+        if self._listed is None or len(values) != len(self._pids) * PROCESS_VALUES:
             return
-        self._resolver.look_up({row.pid: self._labels for row in rows})
-        self._divide(rows, self._delta(rows, time, busy, energy))
+        self._use = values
+        self._resolver.look_up(dict.fromkeys(self._pids, self._labels))
+        self._divide(self._delta(time, busy, energy))
         self._look()
 
     def block(self) -> Block:
@@ -131,42 +149,56 @@ class Usage:
 
     def _look(self) -> None:
         """Find the owners, and write what is known; a process has no series before."""
-        people = self._resolver.known([row.pid for row in self._rows])
-        self._unknown = len(people) < len(self._rows)
+        people = self._resolver.known(self._pids)
+        if people != self._people or not self._groups:
+            self._people = people
+            self._group()
+        self._unknown = len(people) < len(self._pids)
         self._looks += 1
-        self._settle(people)
-        self._hold(people)
-        self._write(people)
+        self._settle()
+        self._hold()
+        self._write()
 
-    def _delta(
-        self, rows: Sequence[ProcessRow], time: float, busy: float | None, energy: float | None
-    ) -> Used:
+    def _group(self) -> None:
+        """Find each owner's processes, by their positions in the list."""
+        self._groups = {}
+        for position, pid in enumerate(self._pids):
+            if pid in self._people:
+                person = self._people[pid]
+                owner = person.owner if person else UNATTRIBUTED
+                self._groups.setdefault(owner, []).append(position)
+
+    def _delta(self, time: float, busy: float | None, energy: float | None) -> Used:
         """What was used since the last time."""
         passed = 0.0 if self._time is None else time - self._time
         before = self._counted
         self._time, self._counted = time, (busy, energy)
-        held = passed if rows and 0 < passed <= _LONGEST_GAP else 0.0
+        held = passed if self._pids and 0 < passed <= _LONGEST_GAP else 0.0
         self._allocated += held
         return Used(_growth(before[0], busy), _growth(before[1], energy), held)
 
-    def _divide(self, rows: Sequence[ProcessRow], delta: Used) -> None:
+    def _divide(self, delta: Used) -> None:
         """Give each process its part."""
-        if not rows:
+        if not self._pids:
             self._credit(UNATTRIBUTED, delta)
-        memory = _shares({row.pid: float(row.memory or 0) for row in rows})
-        sm = {row.pid: row.use[0] for row in rows if row.use}
-        active = _shares(sm) if any(sm.values()) else memory
-        for pid, part in memory.items():
-            share = active.get(pid, 0.0)
+            return
+        sm = self._use[1::PROCESS_VALUES]
+        held = _shares(self._use[0::PROCESS_VALUES])
+        active = _shares(sm) if any(sm) else held
+        for pid, share, part in zip(self._pids, active, held, strict=True):
             used = Used(delta.busy * share, delta.energy * share, delta.allocated * part)
-            self._pending[pid] = self._pending.get(pid, Used()).plus(used)
+            before = self._pending.get(pid)
+            self._pending[pid] = before.plus(used) if before else used
 
-    def _settle(self, people: Mapping[int, Process | None]) -> None:
+    def _settle(self) -> None:
         """Give each owner what its processes have got."""
-        here = {row.pid for row in self._rows}
-        for pid in [pid for pid in self._pending if pid in people or pid not in here]:
-            person = people.get(pid)
-            self._credit(person.owner if person else UNATTRIBUTED, self._pending.pop(pid))
+        for owner, positions in self._groups.items():
+            for position in positions:
+                used = self._pending.pop(self._pids[position], None)
+                if used:
+                    self._credit(owner, used)
+        for pid in self._pending.keys() - self._pids:
+            self._credit(UNATTRIBUTED, self._pending.pop(pid))
 
     def _credit(self, owner: Owner, used: Used) -> None:
         account = self._account(owner)
@@ -189,69 +221,61 @@ class Usage:
         account.seen_at = time
         return account
 
-    def _hold(self, people: Mapping[int, Process | None]) -> None:
+    def _hold(self) -> None:
         """Note what each owner holds now; forget those who left long ago."""
         time = self._time or 0.0
-        held: dict[Owner, list[int | None]] = {}
-        for row in self._rows:
-            if row.pid in people:
-                person = people[row.pid]
-                held.setdefault(person.owner if person else UNATTRIBUTED, []).append(row.memory)
         for owner, account in self._accounts.items():
             account.processes, account.memory = 0, None
-            if owner in held:
+            if owner in self._groups:
                 account.seen_at = time
-        for owner, amounts in held.items():
+        memory = self._use[0::PROCESS_VALUES]
+        for owner, positions in self._groups.items():
             account = self._account(owner)
-            account.processes += len(amounts)
-            known = [amount for amount in amounts if amount is not None]
+            account.processes += len(positions)
+            known = [amount for p in positions if (amount := memory[p]) is not None]
             if known:
                 account.memory = (account.memory or 0.0) + sum(known)
-        self._accounts = {
-            owner: account
-            for owner, account in self._accounts.items()
-            if owner == UNATTRIBUTED or time - account.seen_at <= _LEFT_SECONDS
-        }
+        for owner in [o for o, a in self._accounts.items() if time - a.seen_at > _LEFT_SECONDS]:
+            if owner != UNATTRIBUTED:
+                del self._accounts[owner]
 
-    def _write(self, people: Mapping[int, Process | None]) -> None:
-        rows = [row for row in self._rows if row.pid in people]
-        shown, rest = rows, rows[:0]
-        if len(rows) > self._most:
-            ranked = sorted(rows, key=lambda row: (-(row.memory or 0), row.pid))
-            shown, rest = ranked[: self._most], ranked[self._most :]
-        shown = sorted(shown, key=lambda row: row.pid)
-        shape = (
-            *((*row[:2], *row[3:5], people.get(row.pid)) for row in shown),
-            bool(rest),
-            *self._accounts,
-        )
-        if shape != self._shape:
-            self._shape = shape
-            self._series = tuple(self._build_series(shown, people, bool(rest)))
-        values: list[float | None] = [float(len(self._rows)), self._allocated]
-        for row in shown:
-            person = people.get(row.pid)
-            values += [1.0, person.start_time if person else None, row.memory]
-            values += row.use or _NO_USE
+    def _write(self) -> None:
+        positions = [p for p, pid in enumerate(self._pids) if pid in self._people]
+        shown, rest = positions, positions[:0]
+        if len(positions) > self._most:
+            ranked = sorted(positions, key=lambda p: (-(self._row(p)[0] or 0), self._pids[p]))
+            shown, rest = sorted(ranked[: self._most]), ranked[self._most :]
+        shape = (shown, bool(rest), *self._accounts)
+        if shape != self._shape or self._written != (self._listed, self._people):
+            self._shape, self._written = shape, (self._listed, self._people)
+            self._series = tuple(self._build_series(shown, bool(rest)))
+        values: list[float | None] = [float(len(self._pids)), self._allocated]
+        for p in shown:
+            person = self._people[self._pids[p]]
+            values += (1.0, person.start_time if person else None)
+            values += self._row(p)
         if rest:
-            values.append(sum(row.memory or 0 for row in rest))
-            values += _sums(rest)
+            columns = zip(*map(self._row, rest), strict=True)
+            values += [_sum(column) for column in columns]
         for account in self._accounts.values():
-            values += [float(account.processes), account.memory, *account.used]
+            values += (float(account.processes), account.memory, *account.used)
         self._values = values
 
-    def _build_series(
-        self, shown: Sequence[ProcessRow], people: Mapping[int, Process | None], others: bool
-    ) -> Iterable[Series]:
+    def _row(self, position: int) -> Sequence[float | None]:
+        """The values of one process."""
+        return self._use[position * PROCESS_VALUES : (position + 1) * PROCESS_VALUES]
+
+    def _build_series(self, shown: Sequence[int], others: bool) -> Iterable[Series]:
         yield Series(metrics.PROCESSES, self._labels)
         yield Series(metrics.ALLOCATED, self._labels)
-        for row in shown:
-            person = people.get(row.pid)
-            name, owner = (person.name, person.owner) if person else ("", _NOBODY)
-            labels = (*self._labels, str(row.pid), name, owner.user)
-            command = person.command if person else ""
-            instance = (row.gpu_instance, row.compute_instance)
-            yield Series(metrics.PROCESS_INFO, (*labels, row.type, *instance, *owner[1:], command))
+        for position in shown:
+            pid, type, *instance = (self._listed or [])[position]
+            person = self._people[pid]
+            name, owner, command = ("", _NOBODY, "")
+            if person:
+                name, owner, command = person.name, person.owner, person.command
+            labels = (*self._labels, str(pid), name, owner.user)
+            yield Series(metrics.PROCESS_INFO, (*labels, type, *instance, *owner[1:], command))
             yield Series(metrics.PROCESS_START, labels)
             for metric in _OF_PROCESS:
                 yield Series(metric, labels)
@@ -264,7 +288,6 @@ class Usage:
 
 
 _NOBODY = Owner()
-_NO_USE = (None, None, None, None)
 _OF_PROCESS = (
     metrics.PROCESS_MEMORY,
     metrics.PROCESS_SM,
@@ -285,17 +308,15 @@ def _growth(before: float | None, now: float | None) -> float:
     return 0.0 if before is None or now is None else max(0.0, now - before)
 
 
-def _shares(weights: Mapping[int, float]) -> dict[int, float]:
+def _shares(weights: Sequence[float | None]) -> list[float]:
     """Each weight as a share of all; equal shares where there is no weight."""
-    whole = sum(weights.values())
+    whole = sum([weight or 0.0 for weight in weights])
     if whole <= 0:
-        return dict.fromkeys(weights, 1 / len(weights)) if weights else {}
-    return {pid: weight / whole for pid, weight in weights.items()}
+        return [1 / len(weights)] * len(weights)
+    return [(weight or 0.0) / whole for weight in weights]
 
 
-def _sums(rows: Sequence[ProcessRow]) -> list[float | None]:
-    totals: dict[int, float] = defaultdict(float)
-    for row in rows:
-        for position, share in enumerate(row.use or ()):
-            totals[position] += share
-    return [totals.get(position) for position in range(len(_NO_USE))]
+def _sum(values: Iterable[float | None]) -> float | None:
+    """The sum of those that are known; ``None`` where none is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

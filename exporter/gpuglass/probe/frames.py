@@ -66,34 +66,36 @@ class Reading:
     values: dict[str, list[float | None]]
 
 
-class ProcessRow(NamedTuple):
+class Process(NamedTuple):
     """A process on a GPU.
 
     Attributes:
         pid: As the machine numbers it, also where the reader is in a container.
         type: "compute", "graphics", "mps", or several of them joined by "+".
-        memory: Bytes of device memory; ``None`` where the driver does not tell.
         gpu_instance: The MIG GPU instance that it is on; empty without MIG.
         compute_instance: The MIG compute instance that it is on; empty without MIG.
-        use: Shares of SM, memory, encoder and decoder, 0 to 1; ``None`` where there is no telling.
     """
 
     pid: int
     type: str
-    memory: int | None
-    gpu_instance: str
-    compute_instance: str
-    use: tuple[float, ...] | None
+    gpu_instance: str = ""
+    compute_instance: str = ""
+
+
+PROCESS_VALUES = 5
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Who is on a GPU; ``None`` where the driver did not tell this time."""
+    """Who is on a GPU from now on; ``None`` where the driver does not tell any more.
+
+    The readings that follow hold ``PROCESS_VALUES`` values for each under "processes": bytes of
+    device memory, and shares of SM, memory, encoder and decoder (0 to 1).
+    """
 
     kind: ClassVar[str] = "processes"
     uuid: str
-    time: float
-    rows: list[ProcessRow] | None
+    processes: list[Process] | None
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,8 @@ def decode(line: bytes) -> Frame:
             frame.missing[:] = [
                 (metric, tuple(labels), why) for metric, labels, why in frame.missing
             ]
-        elif isinstance(frame, Processes) and frame.rows:
-            frame.rows[:] = [ProcessRow(*row) for row in frame.rows]
+        elif isinstance(frame, Processes) and frame.processes:
+            frame.processes[:] = [Process(*process) for process in frame.processes]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a frame: {line[:80]!r}") from error
     return frame

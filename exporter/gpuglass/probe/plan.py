@@ -98,4 +98,9 @@ class Plan:
         Raises:
             NvmlError: The GPU is gone, or NVML has to be started again.
         """
-        return {name: self._sections[name].read(enter) for name in groups if name in self._sections}
+        values = {
+            name: self._sections[name].read(enter) for name in groups if name in self._sections
+        }
+        if self.processes and PROCESSES in groups:
+            values[PROCESSES] = self.processes.read(enter)
+        return values

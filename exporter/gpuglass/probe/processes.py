@@ -2,12 +2,12 @@
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pynvml
 
-from gpuglass.probe.frames import ProcessRow
+from gpuglass.probe.frames import PROCESS_VALUES, Process
 from gpuglass.probe.group import raise_if_fatal
 from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
 
@@ -60,11 +60,14 @@ class _Array:
         self._count = ctypes.c_uint()
         self._entries = (layout * _FIRST_ROOM)()
 
-    def read(self, last: Callable[[Any, Any], tuple[Any, ...]]) -> list[Any]:
-        """The entries.
+    def read(self, last: Callable[[Any, Any], tuple[Any, ...]]) -> bytes:
+        """Ask the driver.
 
         Args:
             last: Puts count and array into the order that the function takes.
+
+        Returns:
+            The entries as they are in memory; ``entries`` reads them.
 
         Raises:
             NvmlError: The driver answered with an error.
@@ -73,11 +76,22 @@ class _Array:
             self._count.value = len(self._entries)
             code = self._function(self._device, *last(ctypes.byref(self._count), self._entries))
             if code == 0:
-                return list(self._entries[: self._count.value])
+                size = self._count.value * ctypes.sizeof(self._layout)
+                return ctypes.string_at(self._entries, size)
             if code != pynvml.NVML_ERROR_INSUFFICIENT_SIZE or self._count.value > _MOST_ROOM:
                 raise NvmlError(code)
             # By the next call there may be more than it asks for now.
             self._entries = (self._layout * max(2 * len(self._entries), self._count.value))()
+
+    def entries(self, answer: bytes) -> Iterable[Any]:
+        """The structures in an answer."""
+        array = self._layout * (len(answer) // ctypes.sizeof(self._layout))
+        entries: Iterable[Any] = array.from_buffer_copy(answer)
+        return entries
+
+
+def _in_order(count: Any, entries: Any) -> tuple[Any, ...]:
+    return count, entries
 
 
 class Processes:
@@ -90,6 +104,8 @@ class Processes:
     Attributes:
         refused: Why processes cannot be listed; empty where they can.
         without_use: Why their use cannot be told; empty where it can.
+        listed: Who was there at the last reading; ``None`` where the driver does not tell. It is
+            the same object for as long as nobody comes or goes.
 
     Raises:
         NvmlError: The GPU is gone, or NVML has to be started again.
@@ -105,42 +121,63 @@ class Processes:
             self.refused = ""
         self._use = _Use(library, device)
         self.without_use = self._use.refused
+        self.listed: list[Process] | None = None
+        self._memory: list[int | None] = []
+        self._answers: list[bytes] | None = None
 
-    def read(self, enter: Enter) -> list[ProcessRow] | None:
-        """The processes as they are now.
+    def read(self, enter: Enter) -> list[float | None]:
+        """Read who is there now, and what they use.
 
         Args:
             enter: Told the name of each function before it is called.
 
         Returns:
-            A row for each process; ``None`` where the driver does not tell, or not this time.
+            The values of each process in ``listed``, as ``frames.Processes`` says.
 
         Raises:
             NvmlError: The GPU is gone, or NVML has to be started again.
         """
-        if not self._lists:
-            return None
-        rows: dict[int, ProcessRow] = {}
+        answers = []
         try:
-            for type, lister in self._lists.items():
+            for lister in self._lists.values():
                 enter(lister.symbol)
-                for info in lister.read(lambda count, entries: (count, entries)):
-                    row = _row(type, info)
-                    rows[row.pid] = _merged(rows[row.pid], row) if row.pid in rows else row
+                answers.append(lister.read(_in_order))
             use = self._use.read(enter)
         except NvmlError as error:
             raise_if_fatal(error)
-            return None
-        if use is None:
-            return list(rows.values())
-        return [row._replace(use=use.get(row.pid, _IDLE)) for row in rows.values()]
+            self.listed = self._answers = None
+            return []
+        # Most of the time nothing has changed: not worth looking at each entry.
+        if answers != self._answers:
+            self._take(answers)
+        values: list[float | None] = []
+        for process, memory in zip(self.listed or (), self._memory, strict=True):
+            values.append(memory)
+            values += use.get(process.pid, _IDLE) if use is not None else _UNKNOWN
+        return values
+
+    def _take(self, answers: list[bytes]) -> None:
+        self._answers = answers
+        found: dict[int, tuple[Process, int | None]] = {}
+        for (type, lister), answer in zip(self._lists.items(), answers, strict=True):
+            for info in lister.entries(answer):
+                process, memory = _process(type, info)
+                if process.pid in found:
+                    process, memory = _merged(*found[process.pid], process, memory)
+                found[process.pid] = process, memory
+        # The driver's order is not always the same.
+        ordered = sorted(found.values())
+        self._memory = [memory for _, memory in ordered]
+        listed = [process for process, _ in ordered]
+        if listed != self.listed:
+            self.listed = listed if self._lists else None
 
     def _find(self, symbol: str) -> _Array | None:
         """The newest version of a call that this driver and card answer."""
         for name, layout in ((f"{symbol}_v3", _Info), (f"{symbol}_v2", _Info), (symbol, _OldInfo)):
             try:
                 lister = _Array(self._library, self._device, name, layout)
-                lister.read(lambda count, entries: (count, entries))
+                lister.read(_in_order)
             except NvmlError as error:
                 raise_if_fatal(error)
                 if error.code in PERMANENT:
@@ -150,19 +187,15 @@ class Processes:
         return None
 
 
-_IDLE = (0.0, 0.0, 0.0, 0.0)
+_IDLE = (0.0,) * (PROCESS_VALUES - 1)
+_UNKNOWN = (None,) * (PROCESS_VALUES - 1)
 
 
-def _row(type: str, info: Any) -> ProcessRow:
-    memory = info.usedGpuMemory
-    return ProcessRow(
-        info.pid,
-        type,
-        memory if memory != _NO_MEMORY else None,
-        _instance(info, "gpuInstanceId"),
-        _instance(info, "computeInstanceId"),
-        None,
+def _process(type: str, info: Any) -> tuple[Process, int | None]:
+    process = Process(
+        info.pid, type, _instance(info, "gpuInstanceId"), _instance(info, "computeInstanceId")
     )
+    return process, None if info.usedGpuMemory == _NO_MEMORY else info.usedGpuMemory
 
 
 def _instance(info: Any, name: str) -> str:
@@ -170,10 +203,12 @@ def _instance(info: Any, name: str) -> str:
     return "" if number == _NO_INSTANCE else str(number)
 
 
-def _merged(one: ProcessRow, other: ProcessRow) -> ProcessRow:
+def _merged(
+    one: Process, memory: int | None, other: Process, more: int | None
+) -> tuple[Process, int | None]:
     """A process that stands in several lists: each tells the whole of its memory."""
-    memory = max((m for m in (one.memory, other.memory) if m is not None), default=None)
-    return one._replace(type=f"{one.type}+{other.type}", memory=memory)
+    known = [amount for amount in (memory, more) if amount is not None]
+    return one._replace(type=f"{one.type}+{other.type}"), max(known, default=None)
 
 
 class _Use:
@@ -203,12 +238,13 @@ class _Use:
         enter(_UTILIZATION)
         since = ctypes.c_ulonglong(self._seen)
         try:
-            samples = self._array.read(lambda count, entries: (entries, count, since))
+            answer = self._array.read(lambda count, entries: (entries, count, since))
         except NvmlError as error:
             if error.code != pynvml.NVML_ERROR_NOT_FOUND:
                 raise
-            samples = []
+            answer = b""
         now = time.monotonic()
+        samples = list(self._array.entries(answer))
         if samples:
             self._seen = max(sample.timeStamp for sample in samples)
             self._last, self._last_at = _means(samples), now

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from gpuglass.catalogue.groups import PROCESSES
 from gpuglass.probe import frames, identity
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
 from gpuglass.probe.plan import Plan
@@ -70,17 +69,18 @@ class Worker(threading.Thread):
         self._announce(info, plan)
         due = dict.fromkeys(self._intervals, 0.0)
         tick = min(self._intervals.values())
+        listed: list[frames.Process] | None = None
         while True:
             begin = time.monotonic()
             groups = [group for group, moment in due.items() if moment <= begin]
             if plan.renew(groups, self._enter):
                 self._announce(info, plan)
             values = plan.read(groups, self._enter)
+            if plan.processes and plan.processes.listed is not listed:
+                listed = plan.processes.listed
+                self._emit(frames.Processes(self.uuid, listed))
             now = time.monotonic()
             self._emit(frames.Reading(self.uuid, now, now - begin, values))
-            if plan.processes and PROCESSES in groups:
-                rows = plan.processes.read(self._enter)
-                self._emit(frames.Processes(self.uuid, time.monotonic(), rows))
             self._leave()
             due |= {group: _next(self._intervals[group], begin) for group in groups}
             time.sleep(_next(tick, now) - now)
