@@ -167,12 +167,12 @@ class Stack:
         for program in (self.vmagent, self.keeper, self.victoriametrics, *self._exporters):
             program.stop()
 
-    def exporter(self, node: str, scenario: str, simulator: Path) -> str:
-        """Start an exporter on the stand-in driver; its address."""
+    def exporter(self, node: str, scenario: str, simulator: Path, *more: str) -> str:
+        """Start an exporter on the stand-in driver, with more arguments; its address."""
         path = self.folder / f"{node}.conf"
         path.write_text(scenario)
         address = f"127.0.0.1:{free_port()}"
-        command = [*GPUGLASS, "serve", "--web.listen-address", address, "--node.name", node]
+        command = [*GPUGLASS, "serve", "--web.listen-address", address, "--node.name", node, *more]
         env = environment(GPUGLASS_SIM_SCENARIO=str(path), LD_LIBRARY_PATH=str(simulator))
         started = Program(command, self.folder / f"{node}.log", f"http://{address}/metrics", env)
         self._exporters.append(started)

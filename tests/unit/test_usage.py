@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpuglass.catalogue import processes as metrics
 from gpuglass.catalogue.model import Metric
 from gpuglass.owners import Owner, Process
+from gpuglass.pipeline import usage as module
 from gpuglass.pipeline.usage import Usage
 from gpuglass.probe.frames import Process as Listed
 
@@ -71,6 +72,12 @@ def usage(people: People, most: int = 32) -> Gpu:
     return used
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show what owners use from their first second on."""
+    monkeypatch.setattr(module, "_FIRST_SECONDS", 0.0)
+
+
 def values(usage: Usage, metric: Metric) -> dict[tuple[str, ...], float]:
     block = usage.block()
     found = {}
@@ -122,6 +129,19 @@ def test_without_memory_all_are_equal(people: People) -> None:
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 0.5, "bob": 0.5, NOBODY: 0.0}
     assert by_user(used, metrics.OWNER_MEMORY) == {}
     assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 0, "bob": 0, NOBODY: 0}
+
+
+def test_a_new_owner_shows_0_until_every_scraper_has_seen_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_SECONDS", 15.0)
+    used = usage(people)
+    used.see([], 100.0, 0.0, 0.0)
+    used.see([row(1)], 101.0, 1.0, 100.0)
+    used.see([], 102.0, 2.0, 200.0)
+    assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 0, NOBODY: 100}
+    used.see([], 116.0, 2.0, 200.0)
+    assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 100, NOBODY: 100}
 
 
 def test_an_empty_gpu_is_nobodys(people: People) -> None:

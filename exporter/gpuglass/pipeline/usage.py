@@ -21,6 +21,9 @@ _OTHERS = Owner("others")
 # An owner that left stays on the page for this long, so that every scraper sees its last values.
 _LEFT_SECONDS = 600.0
 _MOST_OWNERS = 64
+# A new owner's counters show 0 for this long: increase() sees what it uses from its first second
+# on only if a scrape has seen them at 0, also of one who leaves before the next scrape.
+_FIRST_SECONDS = 15.0
 # A second or so of a caller that asks a hundred times a second.
 _LOOKS = 100
 # A gap longer than this is nobody's time: it was not seen who held the GPU.
@@ -53,10 +56,14 @@ class Used(NamedTuple):
         )
 
 
+_NOTHING = Used()
+
+
 @dataclass
 class _Account:
     """What an owner has used, and holds now."""
 
+    opened_at: float
     used: Used = field(default_factory=Used)
     processes: int = 0
     memory: float | None = None
@@ -76,7 +83,7 @@ class Usage:
         self._labels = ("", uuid)
         self._resolver = resolver
         self._most = most
-        self._accounts: dict[Owner, _Account] = {UNATTRIBUTED: _Account()}
+        self._accounts: dict[Owner, _Account] = {UNATTRIBUTED: _Account(-_FIRST_SECONDS)}
         self._pending: dict[int, Used] = {}
         self._counted: tuple[float | None, float | None] = (None, None)
         self._allocated = 0.0
@@ -217,7 +224,7 @@ class Usage:
                 owner = _OTHERS
             else:
                 del self._accounts[min(gone, key=lambda other: self._accounts[other].seen_at)]
-        account = self._accounts.setdefault(owner, _Account())
+        account = self._accounts.setdefault(owner, _Account(time))
         account.seen_at = time
         return account
 
@@ -257,8 +264,10 @@ class Usage:
         if rest:
             columns = zip(*map(self._row, rest), strict=True)
             values += [_sum(column) for column in columns]
+        new = (self._time or 0.0) - _FIRST_SECONDS
         for account in self._accounts.values():
-            values += (float(account.processes), account.memory, *account.used)
+            used = _NOTHING if account.opened_at > new else account.used
+            values += (float(account.processes), account.memory, *used)
         self._values = values
 
     def _row(self, position: int) -> Sequence[float | None]:
