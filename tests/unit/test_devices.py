@@ -36,8 +36,9 @@ def announce(
     index: int = 0,
     slow: Iterable[Column] = (),
     missing: Iterable[tuple[str, tuple[str, ...], str]] = (),
+    processes: bool = False,
 ) -> frames.Device:
-    columns = {"core": list(fast), "limits": list(slow)}
+    columns = {"core": list(fast), "limits": list(slow)} | ({"processes": []} if processes else {})
     return frames.Device(uuid, index, INFO, columns, list(missing), {})
 
 
@@ -310,3 +311,15 @@ def test_no_counter_ever_falls(happenings: list[tuple[str, object]]) -> None:
 def test_reasons_are_tokens() -> None:
     devices = told(frames.Failure("driver_not_loaded", "the NVIDIA kernel module is not loaded"))
     assert re.fullmatch(r"[a-z_]+", devices.status(0).failure)
+
+
+def test_planning_anew_does_not_wait_for_processes_again() -> None:
+    devices = told(driver(), announce(UTILIZATION, processes=True), reading(10, 0.5))
+    devices.take(reading(10, group="limits"))
+    assert not devices.complete()
+    devices.take(frames.Processes("GPU-0", []))
+    assert devices.complete()
+    devices.take(announce(UTILIZATION, PCIE, processes=True))
+    assert not devices.complete()
+    devices.take(reading(11, 0.5, 7.0))
+    assert devices.complete()

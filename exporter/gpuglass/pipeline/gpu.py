@@ -128,7 +128,8 @@ class Gpu:
             for name, columns in frame.columns.items()
             if name != PROCESSES
         }
-        self._awaits_use = PROCESSES in frame.columns and PROCESSES not in frame.refused
+        if self.down:  # a new probe will tell who is there; one that plans anew has told
+            self._awaits_use = PROCESSES in frame.columns and PROCESSES not in frame.refused
         given = {(c.metric, c.labels) for columns in frame.columns.values() for c in columns}
         sampled: list[_Key] = []
         for section in self._sections.values():

@@ -69,7 +69,7 @@ class Worker(threading.Thread):
         self._announce(info, plan)
         due = dict.fromkeys(self._intervals, 0.0)
         tick = min(self._intervals.values())
-        listed: list[frames.Process] | None = None
+        listed: object = "nobody has been told"
         while True:
             begin = time.monotonic()
             groups = [group for group, moment in due.items() if moment <= begin]
@@ -78,7 +78,7 @@ class Worker(threading.Thread):
             values = plan.read(groups, self._enter)
             if plan.processes and plan.processes.listed is not listed:
                 listed = plan.processes.listed
-                self._emit(frames.Processes(self.uuid, listed))
+                self._emit(frames.Processes(self.uuid, plan.processes.listed))
             now = time.monotonic()
             self._emit(frames.Reading(self.uuid, now, now - begin, values))
             self._leave()
