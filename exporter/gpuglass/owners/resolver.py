@@ -21,6 +21,8 @@ _FORGET_SECONDS = 30.0
 # How long the driver may tell a pid that has ended.
 _END_SECONDS = 5.0
 _MOST_PROCESSES = 20_000
+# A pid that was not asked for in this time is one that has left, where there is no room.
+_ASKED_SECONDS = 2.0
 
 _CAPABILITIES = ("process", "user", "container", "pod_names", "slurm", "job_files")
 
@@ -84,7 +86,7 @@ class Resolver:
             for pid, names in gpus.items():
                 entry = self._entries.get(pid)
                 if entry is None:
-                    if len(self._entries) >= _MOST_PROCESSES:
+                    if len(self._entries) >= _MOST_PROCESSES and not self._forget(now):
                         continue
                     entry = self._entries[pid] = _Entry()
                     self._wake.set()
@@ -93,6 +95,13 @@ class Resolver:
                     entry.gpus = entry.gpus.union(names)
                     if "slurm" in entry.lacks:
                         entry.read = 0.0
+
+    def _forget(self, now: float) -> int:
+        """Make room: forget those that were not asked for lately; return how many."""
+        old = [pid for pid, one in self._entries.items() if now - one.asked > _ASKED_SECONDS]
+        for pid in old:
+            del self._entries[pid]
+        return len(old)
 
     def known(self, pids: Iterable[int]) -> dict[int, Process | None]:
         """Tell what is known of those already looked up.

@@ -189,6 +189,21 @@ def test_many_processes_that_come_and_go_are_bounded(
     assert owners.capabilities()["process"] == ""
 
 
+def test_those_who_left_make_room_for_those_who_come(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "_MOST_PROCESSES", 100)
+    monkeypatch.setattr(resolver, "_ASKED_SECONDS", 0.0)
+    owners = Resolver(machine.paths)
+    owners.look_up(dict.fromkeys(range(100, 200), ("0",)))
+    machine.add(7)
+    time.sleep(0.001)
+    owners.look_up({7: ("0",)})
+    owners.refresh()
+    assert user_of(owners.known([7])[7]) == "alice"
+    assert owners.known(range(100, 200)) == {}
+
+
 def test_without_cgroups_the_user_is_known(machine: Machine) -> None:
     (machine.add(7) / "cgroup").unlink()
     assert machine.process(7).owner == Owner("alice")
