@@ -36,8 +36,8 @@ def intervals(seconds=1.0, *names):
         if not names or name in names
     }
 
-def Plan(library, device, seconds=1.0):
-    return AnyPlan(library, device, intervals(seconds))
+def Plan(library, device, seconds=1.0, *names):
+    return AnyPlan(library, device, intervals(seconds, *names))
 
 def show(plan, *names):
     values = {}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.devices import new_devices
 
+from gpuglass.catalogue import activity, gpu
 from gpuglass.catalogue import device as metrics
 from gpuglass.catalogue.model import Metric, Type
 from gpuglass.pipeline.devices import Devices
@@ -21,6 +22,9 @@ ENERGY = Column(metrics.ENERGY.name)
 PCIE = Column(metrics.PCIE_BYTES.name, ("transmit",))
 LIMIT = Column(metrics.POWER_LIMIT.name, ("max",))
 THERMAL = Column(metrics.CLOCK_EVENT_REASON.name, ("hw_thermal",))
+BUSY = Column(metrics.BUSY_SECONDS.name, source="buffers")
+SM_ACTIVE = Column(activity.SM_ACTIVE.name)
+PCIE_RATE = Column(activity.PCIE_RATE.name, ("transmit",))
 IDLE = Column(metrics.CLOCK_EVENT_REASON.name, ("gpu_idle",))
 
 Series = dict[tuple[str, tuple[str, ...]], float]
@@ -258,22 +262,73 @@ def test_a_wrapping_counter_starts_anew_with_each_probe() -> None:
     assert value(devices, 4, metrics.PCIE_BYTES, "transmit") == 2**32 + 14
 
 
+def sources(devices: Devices, now: float) -> set[tuple[str, ...]]:
+    return {labels[2:] for name, labels in series(devices, now) if name == metrics.SOURCE.name}
+
+
+def test_busy_seconds_of_the_buffers_go_on_with_each_probe_and_without_them() -> None:
+    """The probe counts from 0 on, whenever it starts."""
+    devices = told(driver(), announce(UTILIZATION, BUSY), reading(1, 0.5, 0.0))
+    devices.take(reading(2, 1.0, 0.75))
+    assert value(devices, 2, metrics.BUSY_SECONDS) == 0.75
+    assert sources(devices, 2) == {(BUSY.metric, "buffers", "")}
+    devices.end("probe_crashed")
+    devices.take(announce(UTILIZATION, BUSY))
+    devices.take(reading(3, 1.0, 0.0))
+    assert value(devices, 3, metrics.BUSY_SECONDS) == 0.75
+    devices.take(reading(4, 1.0, 1.0))
+    assert value(devices, 4, metrics.BUSY_SECONDS) == 1.75
+    # A driver without buffers: from now on it is our sampling that counts.
+    devices.end("probe_renewed")
+    devices.take(announce(UTILIZATION))
+    devices.take(reading(5, 0.5))
+    devices.take(reading(6, 0.5))
+    assert value(devices, 6, metrics.BUSY_SECONDS) == 2.25
+    assert sources(devices, 6) == {(BUSY.metric, "sampled", "")}
+
+
+def test_what_the_performance_monitor_tells_is_integrated() -> None:
+    devices = told(driver(), announce(SM_ACTIVE), reading(1, 0.5), reading(2, 0.25))
+    assert value(devices, 2, activity.SM_ACTIVE_SECONDS) == 0.25
+    assert sources(devices, 2) == {(activity.SM_ACTIVE_SECONDS.name, "gpm", "")}
+
+
+def test_pcie_bytes_have_one_source_at_a_time() -> None:
+    """The monitor's until the driver's counter is trusted, which goes on from there."""
+    absent = (PCIE.metric, PCIE.labels, "may_wrap_between_readings")
+    devices = told(driver(), announce(PCIE_RATE, missing=[absent]))
+    devices.take(reading(1, 1e9))
+    devices.take(reading(3, 2e9))
+    assert value(devices, 3, metrics.PCIE_BYTES, "transmit") == 4e9
+    assert sources(devices, 3) == {(PCIE.metric, "gpm", "")}
+    devices.take(announce(PCIE_RATE, PCIE))
+    devices.take(reading(4, 2e9, 7e9))
+    devices.take(reading(5, 2e9, 8e9))
+    assert value(devices, 5, metrics.PCIE_BYTES, "transmit") == 5e9
+    assert sources(devices, 5) == {(PCIE.metric, "driver", "")}
+
+
 amounts = st.none() | st.floats(0, 1e12)
 plans = st.lists(
-    st.sampled_from([UTILIZATION, POWER, ENERGY, PCIE, PCIE._replace(wraps=2**32), THERMAL]),
+    st.sampled_from(
+        [
+            *(UTILIZATION, POWER, ENERGY, PCIE, PCIE._replace(wraps=2**32), THERMAL),
+            *(BUSY, SM_ACTIVE, PCIE_RATE),
+        ]
+    ),
     unique_by=lambda column: (column.metric, column.labels),
 )
 happenings = st.lists(
     st.one_of(
         st.tuples(st.just("announce"), plans),
-        st.tuples(st.just("read"), st.lists(amounts, min_size=6, max_size=6)),
+        st.tuples(st.just("read"), st.lists(amounts, min_size=9, max_size=9)),
         st.tuples(st.just("lose"), st.none()),
         st.tuples(st.just("end"), st.none()),
         st.tuples(st.just("sleep"), st.floats(0, 20)),
     ),
     max_size=30,
 )
-COUNTERS = {metric.name for metric in metrics.METRICS if metric.type is Type.COUNTER}
+COUNTERS = {metric.name for metric in gpu.METRICS if metric.type is Type.COUNTER}
 
 
 @given(happenings)

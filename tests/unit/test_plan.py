@@ -7,7 +7,8 @@ import pytest
 from tests.unit.driver import run
 
 FROZEN = "freeze 100\ngpus 1 preset=h200\nload gpu=0 constant 0.5\n"
-READ = "device = Library().device(0); plan = Plan(Library(), device)\n"
+GROUPS = '"core", "engines", "fans", "limits", "pcie"'
+READ = f"device = Library().device(0); plan = Plan(Library(), device, 1.0, {GROUPS})\n"
 TELL = "tell(values=show(plan), missing=missing(plan))\n"
 PCIE = ("gpu_pcie_bytes_total transmit", "gpu_pcie_bytes_total receive")
 
@@ -132,7 +133,7 @@ def pcie(simulator: Path, scenario: Path, text: str, interval: float) -> dict[st
         plan = Plan(Library(), Library().device(0), {interval})
         found = [c for c in plan.columns["pcie"] if c.metric == "gpu_pcie_bytes_total"]
         tell(
-            values={{k: v for k, v in show(plan).items() if "pcie_bytes" in k}},
+            values={{k: v for k, v in show(plan).items() if "pcie_bytes_total" in k}},
             wraps=[column.wraps for column in found],
             missing=missing(plan),
             outdated=plan.renew(["pcie"], str),

@@ -59,8 +59,8 @@ CAPABILITY = of_device(
 SOURCE = of_device(
     "gpu_source_info",
     INFO,
-    "Where a counter comes from: the driver's own counter, the driver's buffers of samples, "
-    "our sampling, or nowhere and why",
+    "Where a counter comes from: the driver's own counter, its buffers of samples, its performance "
+    "monitor, our sampling, or nowhere (absent) and why",
     "the probe",
     "metric",
     "source",
@@ -96,7 +96,7 @@ BUSY_SECONDS = of_device(
     "gpu_busy_seconds_total",
     COUNTER,
     "Time in which at least one kernel ran",
-    "gpu_utilization_ratio, integrated at the sampling rate",
+    "nvmlDeviceGetSamples, else gpu_utilization_ratio, integrated",
     unit="seconds",
     digits=3,
 )
@@ -104,7 +104,7 @@ MEMORY_ACTIVITY_SECONDS = of_device(
     "gpu_memory_activity_seconds_total",
     COUNTER,
     "Time in which memory was read or written",
-    "gpu_memory_activity_ratio, integrated at the sampling rate",
+    "nvmlDeviceGetSamples, else gpu_memory_activity_ratio, integrated",
     unit="seconds",
     digits=3,
 )
@@ -112,7 +112,7 @@ ENGINE_BUSY_SECONDS = of_device(
     "gpu_engine_busy_seconds_total",
     COUNTER,
     "Time in which a media engine was busy",
-    "gpu_engine_utilization_ratio, integrated at the sampling rate",
+    "nvmlDeviceGetSamples, else gpu_engine_utilization_ratio, integrated",
     "engine",
     unit="seconds",
     digits=3,

@@ -44,9 +44,12 @@ GROUPS = (
     ),
     Group("engines", "use of the GPUs' media engines", Tempo.FAST),
     Group("fans", "the GPUs' fans", Tempo.SLOW),
+    Group("gpm", "what SMs, memory and links of Hopper and newer cards do", Tempo.FAST),
     Group("limits", "limits of the GPUs' power, temperature and clocks", Tempo.SLOW),
+    Group("mig", "the GPUs' MIG instances", Tempo.SLOW),
     Group(PROCESSES, "the processes on GPUs, and who owns them", Tempo.FAST),
     Group("pcie", "the GPUs' PCIe links", Tempo.FAST),
+    Group("samples", "means and peaks of the last minute from the driver's buffers", Tempo.FAST),
 )
 
 
@@ -70,3 +73,8 @@ def intervals(
         for group in GROUPS
         if group.name == CORE or wanted.get(group.name, True)
     }
+
+
+def patience(interval: float) -> float:
+    """How many seconds old a reading may be that is due at each interval: it can be late."""
+    return max(3 * interval, 5.0)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from gpuglass.catalogue import activity, gpu, mig, processes
 from gpuglass.catalogue import device as metrics
-from gpuglass.catalogue import gpu, processes
-from gpuglass.catalogue.groups import CORE, PROCESSES
+from gpuglass.catalogue.groups import CORE, PROCESSES, patience
 from gpuglass.catalogue.model import Metric, Series, Type
 from gpuglass.pipeline.counters import Counter
 from gpuglass.pipeline.page import Block
@@ -21,7 +21,22 @@ _SAMPLED = {
     metrics.ENGINE_UTILIZATION: metrics.ENGINE_BUSY_SECONDS,
     metrics.POWER: metrics.ENERGY,
     metrics.CLOCK_EVENT_REASON: metrics.THROTTLE_SECONDS,
+    activity.SM_ACTIVE: activity.SM_ACTIVE_SECONDS,
+    activity.DRAM_ACTIVE: activity.DRAM_ACTIVE_SECONDS,
+    activity.PCIE_RATE: metrics.PCIE_BYTES,
+    mig.SM_ACTIVE: mig.SM_ACTIVE_SECONDS,
+    mig.DRAM_ACTIVE: mig.DRAM_ACTIVE_SECONDS,
 }
+# Those of them whose samples are means over the time between two readings: nothing is missed.
+_MONITORED = frozenset(
+    {
+        activity.SM_ACTIVE_SECONDS,
+        activity.DRAM_ACTIVE_SECONDS,
+        metrics.PCIE_BYTES,
+        mig.SM_ACTIVE_SECONDS,
+        mig.DRAM_ACTIVE_SECONDS,
+    }
+)
 # What holds clocks down. The other reasons are no loss: idle, and clocks that somebody chose.
 _THROTTLE_REASONS = frozenset(
     {
@@ -76,11 +91,6 @@ class _Section:
             counter.integrate(values[position], time, self.patience)
         self.values = values
         self.read = True
-
-
-def patience(interval: float) -> float:
-    """How many seconds old a reading may be that is due at each interval: it can be late."""
-    return max(3 * interval, 5.0)
 
 
 class Gpu:
@@ -257,7 +267,7 @@ class Gpu:
                 if _BY_NAME[column.metric].type is Type.COUNTER:
                     yield column.metric, column.source, ""
         for metric, _ in sampled:
-            yield metric.name, "sampled", ""
+            yield metric.name, "gpm" if metric in _MONITORED else "sampled", ""
         without_use = [w for name, _, w in frame.missing if name == processes.PROCESS_SM.name]
         if PROCESSES in frame.columns and PROCESSES not in frame.refused:
             basis = ("memory", without_use[0]) if without_use else ("sm", "")

@@ -26,12 +26,14 @@ class Found:
         facts: More facts to try.
         fields: More fields to try.
         missing: What is known not to be there, and why.
+        refused: Why the card gives nothing, where it says so itself.
         outdated: Whether asking again would find something else; called before each reading.
     """
 
     facts: list[Fact] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
     missing: dict[Column, str] = field(default_factory=dict)
+    refused: str = ""
     outdated: Callable[[], bool] | None = None
 
 
@@ -84,6 +86,8 @@ class Section:
         self._card = card
         self._reasons: list[str] = []
         found = self._discover(group)
+        if found.refused:
+            self._reasons.append(found.refused)
         self._outdated = found.outdated
         self.missing = dict(found.missing)
         facts = [*group.facts, *found.facts]
@@ -131,12 +135,13 @@ class Section:
 
     def _first(self, fact: Fact) -> Call | None:
         for make in fact:
+            call = None
             try:
                 call = make(self._card.library, self._card.device)
                 call.read()
             except NvmlError as error:
                 raise_if_fatal(error)
-                if error.code in PERMANENT:
+                if call is None or error.code in PERMANENT:
                     self._reasons.append(error.reason)
                     continue
             return call

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gpuglass.catalogue import device, exporter, host
+from gpuglass.catalogue import exporter, host
+from gpuglass.catalogue import gpu as gpus
 from gpuglass.cli import nodes, status
 
 GIB = 1 << 30
@@ -316,6 +317,6 @@ def test_wait_over_shows_what_there_is(server: Server, monkeypatch: pytest.Monke
 
 
 def test_every_name_is_in_the_catalogue() -> None:
-    known = {m.name for c in (device, exporter, host) for m in c.METRICS}
+    known = {m.name for c in (gpus, exporter, host) for m in c.METRICS}
     asked = set(nodes._NAMES.split("|")) - {"up"}
     assert asked <= known
