@@ -1,15 +1,19 @@
-"""Builds docs/metrics.md from the catalogue: `make docs`."""
+"""Builds docs/metrics.md from the catalogue and docs/peers.yml: `make docs`."""
 
 import argparse
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from gpuglass.catalogue import exporter, gpu, host, keeper
 from gpuglass.catalogue.model import Metric
 
 PAGE = Path(__file__).with_name("metrics.md")
+PEERS = Path(__file__).with_name("peers.yml")
 
 _HEAD = """\
 # Metrics
@@ -19,6 +23,13 @@ Built from the catalogue (`exporter/gpuglass/catalogue/`) by `make docs`; do not
 Every sample carries `node`, the machine's name. A series that a card, driver or permission does
 not give is absent: never 0, never NaN. Units are base units; a ratio goes from 0 to 1. *Kept* says
 what the long-term tiers keep of a metric.
+"""
+
+_COMPARISON = """
+## What other exporters publish of GPUs
+
+Names in parentheses are published only where somebody asks for them. What NVML gives and nobody
+needs is in [not-published.md](not-published.md).
 """
 
 _SECTIONS = {
@@ -34,6 +45,7 @@ def page() -> str:
     parts = [_HEAD]
     for title, metrics in _SECTIONS.items():
         parts.append(f"\n## {title}\n\n{''.join(_table(metrics))}")
+    parts += [_COMPARISON, *_comparison(yaml.safe_load(PEERS.read_text("utf-8")))]
     return "".join(parts)
 
 
@@ -51,6 +63,19 @@ def _table(metrics: Iterable[Metric]) -> Iterable[str]:
             metric.rollup.value,
         )
         yield f"| {' | '.join(re.sub('[|]', chr(92) + '|', cell) for cell in cells)} |\n"
+
+
+def _comparison(peers: dict[str, Any]) -> Iterable[str]:
+    exporters = peers["exporters"]
+    for topic, rows in peers["topics"].items():
+        yield f"\n### {topic}\n\n| fact | gpuglass | {' | '.join(exporters.values())} |\n"
+        yield f"|{'---|' * (len(exporters) + 2)}\n"
+        for row in rows:
+            ours = row.get("ours", [])
+            names = [ours] if isinstance(ours, str) else ours
+            own = ", ".join(f"`{name}`" for name in names) or f"*{row['why']}*"
+            theirs = [str(row.get(key, "")).replace("*", chr(92) + "*") for key in exporters]
+            yield f"| {' | '.join([row['fact'], own, *theirs])} |\n"
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from gpuglass.probe import frames, worker
 from gpuglass.probe.nvml import Library, NvmlError
 from gpuglass.catalogue import groups
 from gpuglass.probe.plan import Plan as AnyPlan
+from gpuglass.probe.request import Request
 
 scenario = Path(os.environ["GPUGLASS_SIM_SCENARIO"])
 
@@ -36,8 +37,11 @@ def intervals(seconds=1.0, *names):
         if not names or name in names
     }
 
-def Plan(library, device, seconds=1.0, *names):
-    return AnyPlan(library, device, intervals(seconds, *names))
+def asked(seconds=1.0, *names, **options):
+    return Request(intervals(seconds, *names), **options)
+
+def Plan(library, device, seconds=1.0, *names, **options):
+    return AnyPlan(library, device, asked(seconds, *names, **options))
 
 def show(plan, *names):
     values = {}

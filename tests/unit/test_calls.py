@@ -69,9 +69,8 @@ def test_a_batch_of_every_type(
         return 0
 
     library = FakeLibrary(nvmlDeviceGetFieldValues=get)
-    batch = FieldBatch(
-        library, DEVICE, [Field(11, COLUMN), Field(12, COLUMN, 1000), Field(13, COLUMN)]
-    )
+    fields = [Field(11, Column("a")), Field(12, Column("b"), 1000), Field(13, Column("c"))]
+    batch = FieldBatch(library, DEVICE, fields)
     for now in readings:
         expected = [None if code else number for _, _, number, code in now]
         if expected[1] is not None:
@@ -100,6 +99,51 @@ def test_fields_that_a_card_has_not() -> None:
     good, missing = calls.supported_fields(library, DEVICE, fields)
     assert [field.id for field in good] == [1, 3]
     assert missing == {Column("m2"): "not_supported"}
+
+
+def fields_of(*answers: tuple[int, int]) -> FakeLibrary:
+    """A driver whose fields have these numbers and results."""
+
+    def get(device: Any, count: Any, buffer: Any) -> int:
+        for entry, (number, code) in zip(buffer, answers, strict=True):
+            entry.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
+            entry.value.ullVal, entry.nvmlReturn = number, code
+        return 0
+
+    return FakeLibrary(nvmlDeviceGetFieldValues=get)
+
+
+@pytest.mark.parametrize(("code", "total"), [(0, 2 * 1024 + 40), (999, None)])
+def test_fields_of_one_column_are_added_up(code: int, total: float | None) -> None:
+    fields = [
+        Field(1, Column("sum"), multiply=1024),
+        Field(2, Column("other"), scope=7),
+        Field(1, Column("sum"), scope=1),
+    ]
+    batch = FieldBatch(fields_of((2, 0), (5, 0), (40, code)), DEVICE, fields)
+    assert batch.columns == (Column("sum"), Column("other"))
+    assert list(batch.read()) == [total, 5]
+
+
+def test_a_sum_is_of_the_parts_that_there_are() -> None:
+    fields = [Field(1, COLUMN, scope=part) for part in range(3)]
+    library = fields_of((1, 0), (0, pynvml.NVML_ERROR_INVALID_ARGUMENT), (1, 0))
+    good, missing = calls.supported_fields(library, DEVICE, fields)
+    assert ([field.scope for field in good], missing) == ([0, 2], {})
+
+
+def test_a_field_that_takes_more_than_a_factor() -> None:
+    fields = [Field(1, COLUMN, convert=lambda value: value * 10.0**-3), Field(2, Column("b"))]
+    batch = FieldBatch(fields_of((4, 0), (5, 0)), DEVICE, fields)
+    assert list(batch.read()) == [0.004, 5]
+    batch = FieldBatch(fields_of((4, 999), (5, 0)), DEVICE, fields)
+    assert list(batch.read()) == [None, 5]
+
+
+def test_one_field() -> None:
+    assert calls.field_value(fields_of((7, 0)), DEVICE, 91) == 7
+    library = fields_of((7, pynvml.NVML_ERROR_NOT_SUPPORTED))
+    assert calls.field_value(library, DEVICE, 91) is None
 
 
 def writes(*numbers: int, code: int = 0) -> Callable[..., int]:
@@ -181,6 +225,27 @@ def test_a_structure_is_preset_and_read_by_name() -> None:
     )
     assert list(call.read()) == [5, 2**40]
     assert seen == [pynvml.nvmlMemory_v2]
+
+
+def test_a_structure_that_has_to_be_interpreted() -> None:
+    def function(device: Any, kind: ctypes.c_uint, argument: Any) -> int:
+        argument._obj.used = 10 * kind.value
+        return 0
+
+    columns = [Column("used"), Column("full")]
+    make = calls.decoded(
+        *("f", pynvml.c_nvmlMemory_t, columns),
+        lambda memory: [memory.used, memory.used > memory.total],
+        3,
+        total=20,
+    )
+    call = make(FakeLibrary(f=function), DEVICE)
+    assert (list(call.columns), list(call.read())) == (columns, [30, True])
+
+
+def test_what_stays_as_it_is() -> None:
+    call = calls.constant({COLUMN: 1, Column("b"): 2})(FakeLibrary(), DEVICE)
+    assert (list(call.columns), list(call.read())) == ([COLUMN, Column("b")], [1, 2])
 
 
 def test_a_library_that_is_not_there() -> None:

@@ -20,6 +20,7 @@ UTILIZATION = Column(metrics.UTILIZATION.name)
 POWER = Column(metrics.POWER.name)
 ENERGY = Column(metrics.ENERGY.name)
 PCIE = Column(metrics.PCIE_BYTES.name, ("transmit",))
+WIDTH = Column(metrics.PCIE_WIDTH.name)
 LIMIT = Column(metrics.POWER_LIMIT.name, ("max",))
 THERMAL = Column(metrics.CLOCK_EVENT_REASON.name, ("hw_thermal",))
 BUSY = Column(metrics.BUSY_SECONDS.name, source="buffers")
@@ -242,6 +243,26 @@ def test_a_counter_from_nowhere_says_why() -> None:
     sources = {labels[2:] for name, labels in series(devices, 1) if name == metrics.SOURCE.name}
     assert (PCIE.metric, "absent", "may_wrap_between_readings") in sources
     assert value(devices, 1, metrics.PCIE_BYTES, "transmit") is None
+
+
+def test_a_counter_of_which_the_card_has_a_part_is_not_absent() -> None:
+    absent = (PCIE.metric, ("receive",), "not_supported")
+    devices = told(driver(), announce(PCIE, missing=[absent]), reading(1, 100.0))
+    sources = {labels[2:] for name, labels in series(devices, 1) if name == metrics.SOURCE.name}
+    assert sources == {(PCIE.metric, "driver", "")}
+
+
+def test_the_best_link_that_was_seen_is_kept() -> None:
+    devices = told(driver(), announce(WIDTH), reading(1, None))
+    assert value(devices, 1, metrics.PCIE_WIDTH_BEST) is None
+    for time, width, best in ((2, 8, 8), (3, 16, 16), (4, None, 16), (5, 8, 16)):
+        devices.take(reading(time, width))
+        assert value(devices, time, metrics.PCIE_WIDTH) == width
+        assert value(devices, time, metrics.PCIE_WIDTH_BEST) == best
+    devices.end("probe_crashed")
+    for frame in (driver(), announce(WIDTH), reading(6, 4)):
+        devices.take(frame)
+    assert value(devices, 6, metrics.PCIE_WIDTH_BEST) == 16
 
 
 def test_time_throttled_is_counted_by_reason_but_idling_is_no_loss() -> None:

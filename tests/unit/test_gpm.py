@@ -20,7 +20,7 @@ READ = """
 import gc
 from gpuglass.probe import monitor
 text = scenario.read_text()
-plan = AnyPlan(Library(), Library().device(0), intervals(1.0, "gpm"))
+plan = AnyPlan(Library(), Library().device(0), asked(1.0, "gpm"))
 def at(moment):
     play(text.replace("freeze 100", f"freeze {moment}"))
     return show(plan)

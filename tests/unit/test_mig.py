@@ -35,7 +35,8 @@ def scenario(tmp_path: Path) -> Path:
 
 
 def of_mig(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name.startswith("gpu_mig_")}
+    of_the_gpu = ("gpu_mig_mode", "gpu_mig_mode_pending")
+    return {n: v for n, v in values.items() if n.startswith("gpu_mig_") and n not in of_the_gpu}
 
 
 def instances(values: dict[str, Any]) -> set[str]:

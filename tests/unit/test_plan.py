@@ -7,9 +7,16 @@ import pytest
 from tests.unit.driver import run
 
 FROZEN = "freeze 100\ngpus 1 preset=h200\nload gpu=0 constant 0.5\n"
-GROUPS = '"core", "engines", "fans", "limits", "pcie"'
+GROUPS = ", ".join(
+    f'"{name}"'
+    for name in (
+        *("core", "engines", "fans", "limits", "pcie", "pcie_errors"),
+        *("nvlink", "nvlink_state", "health"),
+    )
+)
 READ = f"device = Library().device(0); plan = Plan(Library(), device, 1.0, {GROUPS})\n"
 TELL = "tell(values=show(plan), missing=missing(plan))\n"
+OF_GROUPS = "tell(values=show(plan), missing=missing(plan), refused=plan.refused)\n"
 PCIE = ("gpu_pcie_bytes_total transmit", "gpu_pcie_bytes_total receive")
 
 
@@ -44,24 +51,28 @@ def test_an_older_driver_is_asked_in_its_own_words(
     assert whole.keys() - older.keys() == lacking
     # The older call counts what the driver keeps as used.
     reserve = whole["gpu_memory_reserved_bytes"] if "MemoryInfo" in missing else 0
+    whole = whole | {"gpu_memory_used_bytes": whole["gpu_memory_used_bytes"] + reserve}
     for name, value in older.items():
-        assert value == whole[name] + (reserve if name == "gpu_memory_used_bytes" else 0), name
+        assert value == whole[name], name
 
 
 def test_a_driver_without_fields(simulator: Path, scenario: Path, whole: dict[str, Any]) -> None:
-    told = run(simulator, scenario, f"{FROZEN}missing nvmlDeviceGetFieldValues\n", READ + TELL)
+    text = f"{FROZEN}missing nvmlDeviceGetFieldValues\n"
+    told = run(simulator, scenario, text, f"{READ}{OF_GROUPS}")
     older, reasons = told["values"], told["missing"]
     for limit in ("enforced", "requested", "default", "min", "max"):
         name = f"gpu_power_limit_watts {limit}"
         assert older[name] == whole[name]
     for name in ("gpu_power_watts", "gpu_energy_joules_total"):
         assert older[name] == whole[name]
-    lost = whole.keys() - older.keys()
+    assert told["refused"]["nvlink"] == told["refused"]["nvlink_state"] == "function_not_found"
+    lost = {name for name in whole.keys() - older.keys() if not name.startswith("gpu_nvlink_")}
     assert lost <= reasons.keys()
     assert {reasons[name] for name in lost} == {"function_not_found"}
     assert {name.split()[0] for name in lost} == {
         *("gpu_power_instant_watts", "gpu_temperature_tlimit_celsius", "gpu_pcie_bytes_total"),
-        *("gpu_temperature_celsius", "gpu_throttle_seconds_total"),
+        *("gpu_temperature_celsius", "gpu_throttle_seconds_total", "gpu_pcie_errors_total"),
+        *("gpu_pcie_replay_rollovers_total", "gpu_recovery_action"),
     }
 
 
@@ -105,7 +116,8 @@ def test_a_call_that_fails_leaves_the_others(simulator: Path, scenario: Path) ->
     told = run(simulator, scenario, FROZEN, code)
     memory = {name for name in told["before"] if name.startswith("gpu_memory_") and "bytes" in name}
     assert len(memory) == 4
-    assert {name for name, value in told["after"].items() if value is None} == memory
+    empty = {name for name, value in told["before"].items() if value is None}
+    assert {name for name, value in told["after"].items() if value is None} == memory | empty
     assert told["after"]["gpu_utilization_ratio"] == 0.5
 
 
@@ -203,7 +215,7 @@ def test_a_worker_tells_of_the_loss_and_comes_back(simulator: Path, scenario: Pa
             while sum(1 for frame in told if frame.kind == kind) < count:
                 assert time.monotonic() < deadline, (kind, [frame.kind for frame in told])
                 time.sleep(0.01)
-        thread = worker.Worker(Library(), 0, intervals(0.05), told.append, print)
+        thread = worker.Worker(Library(), 0, asked(0.05), told.append, print)
         thread.start()
         wait("down", 2)
         play({FROZEN!r})
@@ -229,7 +241,7 @@ def test_a_fault_of_ours_is_told_and_is_not_the_end(simulator: Path, scenario: P
         worker._LOST_RETRY_SECONDS = 0.05
         told = []
         plan, worker.Plan = worker.Plan, lambda *arguments: 1 / 0
-        thread = worker.Worker(Library(), 0, intervals(0.05), told.append, print)
+        thread = worker.Worker(Library(), 0, asked(0.05), told.append, print)
         thread.start()
         while not told:
             time.sleep(0.01)
@@ -245,7 +257,7 @@ def test_a_driver_that_was_replaced_is_fatal(simulator: Path, scenario: Path) ->
     fault = "at 0s error call=nvmlDeviceGetUtilizationRates code=lib_rm_version_mismatch\n"
     code = """
         told, fatal = [], []
-        thread = worker.Worker(Library(), 0, intervals(0.05), told.append, fatal.append)
+        thread = worker.Worker(Library(), 0, asked(0.05), told.append, fatal.append)
         thread.start()
         thread.join(20)
         tell(alive=thread.is_alive(), fatal=[error.reason for error in fatal])

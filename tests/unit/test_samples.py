@@ -12,7 +12,7 @@ BURST = "gpus 1 preset={preset}\nload gpu=0 constant 0.1\nat 100.41s for 200ms l
 GPU = Gpu(PRESETS["h200"], Constant(0.1), overrides=(Window(100.41, 0.2, load=1.0),))
 READ = """
 text = scenario.read_text()
-plan = AnyPlan(Library(), Library().device(0), intervals(1.0, "samples"))
+plan = AnyPlan(Library(), Library().device(0), asked(1.0, "samples"))
 def at(moment):
     play(text.replace("freeze 100", f"freeze {moment}"))
     return show(plan)

@@ -156,6 +156,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "probe.interval": durations,
     "probe.slow-interval": durations,
     "probe.deadline": durations.filter(lambda text: not text.endswith("ms")),
+    "nvlink.links": st.sampled_from(["sum", "each"]),
     "path.procfs": folders,
     "path.sysfs": folders,
     "path.rootfs": folders,

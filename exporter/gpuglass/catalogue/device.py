@@ -1,10 +1,10 @@
-"""Every metric of a GPU.
+"""What a GPU is, how busy, full, hot and fast it is, and what it draws.
 
 All but ``gpu_driver_info`` and ``gpu_devices`` carry ``gpu``, NVML's index, for people, and
 ``uuid``, the identity.
 """
 
-from gpuglass.catalogue.model import Metric, Type, of_device
+from gpuglass.catalogue.model import Metric, Rollup, Type, of_device
 
 GAUGE, COUNTER, INFO = Type.GAUGE, Type.COUNTER, Type.INFO
 
@@ -90,6 +90,13 @@ ENGINE_UTILIZATION = of_device(
     "Share of time in which a media engine was busy",
     "nvmlDeviceGetEncoderUtilization, DecoderUtilization, JpgUtilization, OfaUtilization",
     "engine",
+    unit="ratio",
+)
+MMA_STALL = of_device(
+    "gpu_mma_stall_ratio",
+    GAUGE,
+    "Share of time in which the tensor cores waited",
+    "field 297 MMA_STALL_PERCENT (Blackwell and newer)",
     unit="ratio",
 )
 BUSY_SECONDS = of_device(
@@ -178,6 +185,22 @@ POWER_INSTANT = of_device(
     unit="watts",
     digits=1,
 )
+MODULE_POWER = of_device(
+    "gpu_module_power_watts",
+    GAUGE,
+    "Power draw of the module that the GPU shares with a processor: the mean of the last second",
+    "field 185 POWER_AVERAGE of the module (Grace)",
+    unit="watts",
+    digits=1,
+)
+MODULE_POWER_INSTANT = of_device(
+    "gpu_module_power_instant_watts",
+    GAUGE,
+    "Power draw of the module that the GPU shares with a processor, at this moment",
+    "field 186 POWER_INSTANT of the module (Grace)",
+    unit="watts",
+    digits=1,
+)
 POWER_LIMIT = of_device(
     "gpu_power_limit_watts",
     GAUGE,
@@ -186,6 +209,13 @@ POWER_LIMIT = of_device(
     "limit",
     unit="watts",
     digits=1,
+)
+EDPP_MULTIPLIER = of_device(
+    "gpu_edpp_multiplier_ratio",
+    GAUGE,
+    "How far short peaks of power may go, as a share of what they may by default",
+    "field 274 EDPP_MULTIPLIER (Blackwell and newer)",
+    unit="ratio",
 )
 ENERGY = of_device(
     "gpu_energy_joules_total",
@@ -201,15 +231,17 @@ ENERGY = of_device(
 TEMPERATURE = of_device(
     "gpu_temperature_celsius",
     GAUGE,
-    "Temperature of the core and, on cards with HBM, of the memory",
-    "nvmlDeviceGetTemperatureV, else nvmlDeviceGetTemperature; field 82 MEMORY_TEMP",
+    "Temperature of the core, of its hottest spot and, on cards with HBM, of the memory",
+    "nvmlDeviceGetTemperatureV (hottest spot: driver 615 and newer), else "
+    "nvmlDeviceGetTemperature; field 82 MEMORY_TEMP",
     "sensor",
     unit="celsius",
 )
 TEMPERATURE_LIMIT = of_device(
     "gpu_temperature_limit_celsius",
     GAUGE,
-    "Temperature at which the card slows down, shuts down, or should not exceed",
+    "Temperature at which the card slows down, shuts down, which it should not exceed, or that "
+    "a user chose for less noise",
     "nvmlDeviceGetTemperatureThreshold",
     "limit",
     unit="celsius",
@@ -237,6 +269,28 @@ FAN_SPEED = of_device(
     "fan",
     unit="ratio",
 )
+FAN_TARGET = of_device(
+    "gpu_fan_target_ratio",
+    GAUGE,
+    "Fan speed that is aimed at, as a share of the maximum",
+    "nvmlDeviceGetTargetFanSpeed",
+    "fan",
+    unit="ratio",
+)
+FAN_RPM = of_device(
+    "gpu_fan_speed_rpm",
+    GAUGE,
+    "Turns of the fan in a minute",
+    "nvmlDeviceGetFanSpeedRPM (driver 565 and newer)",
+    "fan",
+)
+FAN_POLICY = of_device(
+    "gpu_fan_control_policy",
+    GAUGE,
+    "Who controls the fan: 0 the temperature, 1 a user",
+    "nvmlDeviceGetFanControlPolicy_v2",
+    "fan",
+)
 
 # Clocks and performance
 
@@ -248,6 +302,31 @@ CLOCK_MAX = of_device(
     GAUGE,
     "Highest clock that the card can run",
     "nvmlDeviceGetMaxClockInfo",
+    "domain",
+    unit="hertz",
+)
+CLOCK_APPLICATION = of_device(
+    "gpu_clock_application_hertz",
+    GAUGE,
+    "Clock that applications are to run at",
+    "nvmlDeviceGetClock APP_CLOCK_TARGET, else nvmlDeviceGetApplicationsClock (not on GeForce)",
+    "domain",
+    unit="hertz",
+)
+CLOCK_APPLICATION_DEFAULT = of_device(
+    "gpu_clock_application_default_hertz",
+    GAUGE,
+    "Clock that applications run at unless somebody chooses another",
+    "nvmlDeviceGetClock APP_CLOCK_DEFAULT, else nvmlDeviceGetDefaultApplicationsClock "
+    "(not on GeForce)",
+    "domain",
+    unit="hertz",
+)
+CLOCK_BOOST_MAX = of_device(
+    "gpu_clock_boost_max_hertz",
+    GAUGE,
+    "Highest clock that a user may choose",
+    "nvmlDeviceGetMaxCustomerBoostClock",
     "domain",
     unit="hertz",
 )
@@ -268,7 +347,7 @@ THROTTLE_SECONDS = of_device(
     "gpu_throttle_seconds_total",
     COUNTER,
     "Time in which the reason held the clocks down",
-    "fields 74, 76, 269, 270, 271, else gpu_clock_event_reason_active, integrated",
+    "fields 74, 76 to 79, 269, 270, 271, else gpu_clock_event_reason_active, integrated",
     "reason",
     unit="seconds",
     digits=3,
@@ -288,6 +367,19 @@ PCIE_GENERATION_MAX = of_device(
     "Highest PCIe generation that card and slot can do together",
     "nvmlDeviceGetMaxPcieLinkGeneration",
 )
+PCIE_GENERATION_GPU_MAX = of_device(
+    "gpu_pcie_link_generation_gpu_max",
+    GAUGE,
+    "Highest PCIe generation that the card can do in any slot",
+    "nvmlDeviceGetGpuMaxPcieLinkGeneration",
+)
+PCIE_GENERATION_BEST = of_device(
+    "gpu_pcie_link_generation_best",
+    GAUGE,
+    "Highest PCIe generation of the link that this exporter has seen",
+    "gpu_pcie_link_generation, its highest value",
+    rollup=Rollup.LAST,
+)
 PCIE_WIDTH = of_device(
     "gpu_pcie_link_width", GAUGE, "PCIe lanes in use", "nvmlDeviceGetCurrPcieLinkWidth"
 )
@@ -296,6 +388,13 @@ PCIE_WIDTH_MAX = of_device(
     GAUGE,
     "PCIe lanes that card and slot can do together",
     "nvmlDeviceGetMaxPcieLinkWidth",
+)
+PCIE_WIDTH_BEST = of_device(
+    "gpu_pcie_link_width_best",
+    GAUGE,
+    "Most PCIe lanes in use that this exporter has seen",
+    "gpu_pcie_link_width, its highest value",
+    rollup=Rollup.LAST,
 )
 PCIE_BYTES = of_device(
     "gpu_pcie_bytes_total",

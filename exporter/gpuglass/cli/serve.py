@@ -118,6 +118,14 @@ def _interval_flags(command: Any) -> Any:
     help="Silence after which the process that reads the GPUs is replaced.",
 )
 @click.option(
+    "--nvlink.links",
+    "nvlinks",
+    type=click.Choice(["sum", "each"]),
+    default="sum",
+    show_default=True,
+    help="Whether to publish the sum over a GPU's NVLinks, or each of them.",
+)
+@click.option(
     "--path.procfs",
     "procfs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -198,6 +206,7 @@ def command(
     interval: float,
     slow_interval: float,
     deadline: float,
+    nvlinks: str,
     procfs: Path,
     sysfs: Path,
     rootfs: Path,
@@ -233,6 +242,7 @@ def command(
         commands,
         most_processes,
         kmsg if others["collector_xid"] else None,
+        nvlinks == "each",
     )
     exporter = Exporter(settings, wanted)
     if once:

@@ -50,3 +50,19 @@ class Counter:
         if self._time is not None and 0 < time - self._time <= longest:
             self.total += rate * (time - self._time)
         self._time = time
+
+
+class Highest:
+    """The highest value that was seen.
+
+    Attributes:
+        value: That one; ``None`` before the first.
+    """
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+
+    def take(self, value: float | None) -> None:
+        """Take a value; ``None`` if there was none."""
+        if value is not None and (self.value is None or value > self.value):
+            self.value = value

@@ -62,6 +62,7 @@ class Settings:
         commands: Whether command lines are published.
         most_processes: How many processes of a GPU have series of their own.
         kernel_log: Where the kernel log is; ``None`` publishes no XIDs.
+        each_nvlink: Whether each NVLink has series of its own, not only their sum.
     """
 
     node: str
@@ -73,6 +74,7 @@ class Settings:
     commands: bool = False
     most_processes: int = 32
     kernel_log: Path | None = None
+    each_nvlink: bool = False
 
 
 class Exporter:
@@ -95,7 +97,9 @@ class Exporter:
             lambda uuid: Usage(uuid, self._resolver, settings.most_processes),
         )
         request = Request(
-            settings.groups, settings.kernel_log is not None and self._kernel_log is None
+            settings.groups,
+            settings.kernel_log is not None and self._kernel_log is None,
+            settings.each_nvlink,
         )
         self._supervisor = Supervisor(self._devices, request, settings.deadline)
         self._hosts = Hosts(collectors, settings.fast, settings.slow)

@@ -7,7 +7,7 @@ from gpuglass.catalogue import activity, gpu, mig, processes
 from gpuglass.catalogue import device as metrics
 from gpuglass.catalogue.groups import CORE, PROCESSES, patience
 from gpuglass.catalogue.model import Metric, Series, Type
-from gpuglass.pipeline.counters import Counter
+from gpuglass.pipeline.counters import Counter, Highest
 from gpuglass.pipeline.page import Block
 from gpuglass.pipeline.usage import Usage
 from gpuglass.probe.frames import Column, Device, Down, Processes, Reading
@@ -26,6 +26,11 @@ _SAMPLED = {
     activity.PCIE_RATE: metrics.PCIE_BYTES,
     mig.SM_ACTIVE: mig.SM_ACTIVE_SECONDS,
     mig.DRAM_ACTIVE: mig.DRAM_ACTIVE_SECONDS,
+}
+# The highest value that was seen of another metric: what a link can do is only seen under load.
+_BEST = {
+    metrics.PCIE_GENERATION: metrics.PCIE_GENERATION_BEST,
+    metrics.PCIE_WIDTH: metrics.PCIE_WIDTH_BEST,
 }
 # Those of them whose samples are means over the time between two readings: nothing is missed.
 _MONITORED = frozenset(
@@ -61,6 +66,13 @@ class _Sampled(NamedTuple):
     counter: Counter
 
 
+class _Best(NamedTuple):
+    """The highest of the values at ``position`` of a group."""
+
+    position: int
+    highest: Highest
+
+
 class _Section:
     """The values of one group.
 
@@ -70,6 +82,7 @@ class _Section:
         read: Whether they were ever read.
         follow: The counters that the driver or the probe has.
         sampled: The counters to integrate.
+        best: The highest values to keep.
         patience: A gap longer than this many seconds is not integrated: nobody saw it.
     """
 
@@ -79,6 +92,7 @@ class _Section:
         self.read = False
         self.follow: list[tuple[int, Column, Counter]] = []
         self.sampled: list[_Sampled] = []
+        self.best: list[_Best] = []
         self.patience = patience(interval)
 
     def take(self, values: list[float | None], time: float) -> None:
@@ -89,6 +103,8 @@ class _Section:
                 values[position] = counter.total
         for position, counter in self.sampled:
             counter.integrate(values[position], time, self.patience)
+        for position, highest in self.best:
+            highest.take(values[position])
         self.values = values
         self.read = True
 
@@ -120,6 +136,7 @@ class Gpu:
         self._intervals = intervals
         self._patience = patience(min(intervals.values()))
         self._counters: dict[_Key, Counter] = {}
+        self._highest: dict[Metric, Highest] = {}
         self._sections: dict[str, _Section] = {}
         self._constant: list[float | None] = []
         self._state: tuple[Series, ...] = ()
@@ -142,12 +159,16 @@ class Gpu:
             self._awaits_use = PROCESSES in frame.columns and PROCESSES not in frame.refused
         given = {(c.metric, c.labels) for columns in frame.columns.values() for c in columns}
         sampled: list[_Key] = []
+        best: list[Metric] = []
         for section in self._sections.values():
             if not section.read:
                 section.follow = list(self._counted(section.columns))
             integrated = list(self._to_integrate(section.columns, given))
             section.sampled = [item for item, _ in integrated]
             sampled += [key for _, key in integrated]
+            kept = list(self._to_keep(section.columns))
+            section.best = [item for item, _ in kept]
+            best += [metric for _, metric in kept]
         labels = (str(frame.index), self.uuid)
         sources = list(dict.fromkeys(self._sources(frame, sampled)))
         self.index = frame.index
@@ -170,6 +191,7 @@ class Gpu:
                 for column in section.columns
             ),
             *(Series(metric, (*labels, *part)) for metric, part in sampled),
+            *(Series(metric, labels) for metric in best),
         )
         self._collect()
 
@@ -227,6 +249,7 @@ class Gpu:
         for section in sections:
             values += section.values
         values += [item.counter.total for section in sections for item in section.sampled]
+        values += [item.highest.value for section in sections for item in section.best]
         self._facts = Block(self._series, values)
 
     def _total(self, metric: Metric) -> float | None:
@@ -260,8 +283,15 @@ class Gpu:
             counter = self._counter(metric, column.labels)
             yield _Sampled(position, counter), (metric, column.labels)
 
+    def _to_keep(self, columns: list[Column]) -> Iterator[tuple[_Best, Metric]]:
+        for position, column in enumerate(columns):
+            metric = _BEST.get(_BY_NAME[column.metric])
+            if metric:
+                yield _Best(position, self._highest.setdefault(metric, Highest())), metric
+
     def _sources(self, frame: Device, sampled: list[_Key]) -> Iterator[tuple[str, str, str]]:
         """Each counter, where it comes from, and why where it comes from nowhere."""
+        given = {column.metric for columns in frame.columns.values() for column in columns}
         for columns in frame.columns.values():
             for column in columns:
                 if _BY_NAME[column.metric].type is Type.COUNTER:
@@ -275,5 +305,7 @@ class Gpu:
             yield processes.OWNER_ENERGY.name, *basis
         for name, labels, why in frame.missing:
             metric = _BY_NAME[name]
-            if metric.type is Type.COUNTER and (metric, labels) not in sampled:
+            # Some cards have one part of a metric, others another one.
+            absent = name not in given and (metric, labels) not in sampled
+            if metric.type is Type.COUNTER and absent:
                 yield name, "absent", why

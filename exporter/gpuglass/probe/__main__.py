@@ -90,7 +90,7 @@ class Probe:
                     return
         self._emit(driver)
         for index in range(driver.devices):
-            worker = Worker(self._library, index, self._asked.intervals, self._emit, self._fatal)
+            worker = Worker(self._library, index, self._asked, self._emit, self._fatal)
             self._workers.append(worker)
             worker.start()
         if self._asked.xids:

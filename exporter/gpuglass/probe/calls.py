@@ -5,7 +5,7 @@ A call that is made every second for years must cost little more than the call i
 
 import ctypes
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pynvml
@@ -112,6 +112,7 @@ def structure(
     layout: Any,
     columns: dict[str, Column],
     divide: int = 1,
+    multiply: int = 1,
     valid: Callable[[Any], bool] | None = None,
     **preset: int,
 ) -> Make:
@@ -122,32 +123,71 @@ def structure(
         layout: The structure's class in nvidia-ml-py.
         columns: What each wanted field of the structure is.
         divide: What to divide the fields by.
+        multiply: What to multiply them by, where ``divide`` is 1.
         valid: Whether what the structure holds can be true; if not, it is left out.
         preset: Fields to set before the call, such as ``version``.
     """
+    names = tuple(columns)
 
-    # nvidia-ml-py's classes run Python on each access to a field; this one has their layout only.
+    def decode(buffer: Any) -> Values:
+        if valid is not None and not valid(buffer):
+            return [None] * len(names)
+        if divide == 1:
+            return [getattr(buffer, name) * multiply for name in names]
+        return [getattr(buffer, name) / divide for name in names]
+
+    return decoded(symbol, layout, tuple(columns.values()), decode, **preset)
+
+
+def plain(layout: Any) -> Any:
+    """The layout alone: nvidia-ml-py's classes run Python on each access to a field."""
+
     class Plain(ctypes.Structure):
         _fields_ = layout._fields_
 
+    return Plain
+
+
+def decoded(
+    symbol: str,
+    layout: Any,
+    columns: Sequence[Column],
+    decode: Callable[[Any], Values],
+    *arguments: int,
+    **preset: int,
+) -> Make:
+    """A function that fills a structure which has to be interpreted.
+
+    Args:
+        symbol: The function's name.
+        layout: The structure's class, in nvidia-ml-py or of our own.
+        columns: What ``decode`` returns.
+        decode: Makes values of the filled structure.
+        arguments: What the function takes between the device and the structure.
+        preset: Fields to set before the call, such as ``version``.
+    """
+    buffer_type = plain(layout)
+
     def make(library: Library, device: Handle) -> Call:
-        buffer = Plain(**preset)
-        names = tuple(columns)
-
-        def values() -> Values:
-            if valid is not None and not valid(buffer):
-                return [None] * len(names)
-            if divide == 1:
-                return [getattr(buffer, name) for name in names]
-            return [getattr(buffer, name) / divide for name in names]
-
+        buffer = buffer_type(**preset)
+        inputs = tuple(ctypes.c_uint(argument) for argument in arguments)
         return Call(
             symbol,
             library.function(symbol),
-            (device, ctypes.byref(buffer)),
-            tuple(columns.values()),
-            values,
+            (device, *inputs, ctypes.byref(buffer)),
+            tuple(columns),
+            lambda: decode(buffer),
         )
+
+    return make
+
+
+def constant(columns: Mapping[Column, float]) -> Make:
+    """What was asked when the card was planned and stays as it is, such as a text in a label."""
+    values = list(columns.values())
+
+    def make(library: Library, device: Handle) -> Call:
+        return Call("plan", lambda: 0, (), tuple(columns), lambda: values)
 
     return make
 
@@ -178,6 +218,7 @@ class Field(NamedTuple):
         divide: What to divide it by to get the metric's unit.
         multiply: What to multiply it by, where ``divide`` is 1.
         scope: ``scopeId``, such as the number of a link.
+        convert: Makes a value of what the driver gives, where that takes more than a factor.
     """
 
     id: int
@@ -185,6 +226,7 @@ class Field(NamedTuple):
     divide: int = 1
     multiply: int = 1
     scope: int = 0
+    convert: Callable[[float], float] | None = None
 
 
 _VALUE_FORMATS = {
@@ -200,7 +242,10 @@ _SYMBOL = "nvmlDeviceGetFieldValues"
 
 
 class FieldBatch(Call):
-    """Many fields in one call. Each has its own return code, so one may fail alone."""
+    """Many fields in one call. Each has its own return code, so one may fail alone.
+
+    Fields of the same column are added up, such as those of all links.
+    """
 
     def __init__(self, library: Library, device: Handle, fields: Sequence[Field]) -> None:
         self._buffer = _field_buffer(fields)
@@ -208,9 +253,17 @@ class FieldBatch(Call):
             _SYMBOL,
             library.function(_SYMBOL),
             (device, ctypes.c_int(len(fields)), self._buffer),
-            tuple(field.column for field in fields),
+            tuple(dict.fromkeys(field.column for field in fields)),
             self._decode,
         )
+        self._convert = [
+            (place, field.convert) for place, field in enumerate(fields) if field.convert
+        ]
+        self._parts = [
+            [place for place, field in enumerate(fields) if field.column == column]
+            for column in self.columns
+        ]
+        self._adds_up = len(self.columns) < len(fields)
         self._scales = tuple((field.divide, field.multiply) for field in fields)
         self._types: tuple[int, ...] = ()
         self._layout = struct.Struct("")
@@ -224,12 +277,27 @@ class FieldBatch(Call):
                 "=" + "".join(f"24xii{_VALUE_FORMATS.get(type, 'Q')}" for type in self._types)
             )
             row = self._layout.unpack_from(self._buffer)
-        return [
+        values = [
             None if code else value * multiply if divide == 1 else value / divide
             for code, value, (divide, multiply) in zip(
                 row[1::3], row[2::3], self._scales, strict=True
             )
         ]
+        for place, convert in self._convert:
+            value = values[place]
+            values[place] = None if value is None else convert(value)
+        return [_sum(values, parts) for parts in self._parts] if self._adds_up else values
+
+
+def _sum(values: Sequence[float | None], parts: Sequence[int]) -> float | None:
+    """The sum of some of the values; ``None`` if one of them is not known."""
+    total: float = 0
+    for part in parts:
+        value = values[part]
+        if value is None:
+            return None
+        total += value
+    return total
 
 
 def supported_fields(
@@ -238,7 +306,7 @@ def supported_fields(
     """Ask for each field once.
 
     Returns:
-        The fields that this card and driver have, and for each other column the reason.
+        The fields that this card and driver have, and the reason for each column without any.
 
     Raises:
         NvmlError: The driver cannot answer fields at all.
@@ -252,7 +320,17 @@ def supported_fields(
             missing[field.column] = NvmlError(entry.nvmlReturn).reason
         else:
             good.append(field)
-    return good, missing
+    given = {field.column for field in good}
+    return good, {column: why for column, why in missing.items() if column not in given}
+
+
+def field_value(library: Library, device: Handle, id: int, scope: int = 0) -> float | None:
+    """One field, asked once; ``None`` where this card or driver has none.
+
+    Raises:
+        NvmlError: The driver cannot answer fields at all.
+    """
+    return FieldBatch(library, device, [Field(id, Column(""), scope=scope)]).read()[0]
 
 
 def _field_buffer(fields: Sequence[Field]) -> Any:

@@ -18,6 +18,9 @@ def column(metric: Metric, *labels: str) -> Column:
     return Column(metric.name, labels)
 
 
+_TELLING = ("no_permission", "not_supported")
+
+
 @dataclass
 class Found:
     """What a card itself has to be asked for, such as how many fans there are.
@@ -44,11 +47,13 @@ class Card(NamedTuple):
         library: NVML.
         device: The GPU.
         interval: Seconds between two readings of the group.
+        each_nvlink: Whether to read each NVLink by itself, not the sum of all.
     """
 
     library: Library
     device: Handle
     interval: float
+    each_nvlink: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,7 @@ class Section:
         calls = [call for fact in facts if (call := self._first(fact))]
         self._calls = calls + self._batch([*group.fields, *found.fields], group.instead)
         self.columns = [column for call in self._calls for column in call.columns]
-        reasons = [*self._reasons, *self.missing.values(), "not_supported"]
-        self.refused = "" if self.columns else reasons[0]
+        self.refused = "" if self.columns else self._why()
 
     def outdated(self) -> bool:
         """Whether a new section would hold something else."""
@@ -131,7 +135,13 @@ class Section:
         except NvmlError as error:
             raise_if_fatal(error)
             self._reasons.append(error.reason)
-            return Found()
+            return Found(outdated=None if error.code in PERMANENT else lambda: True)
+
+    def _why(self) -> str:
+        """The reason that says most: a call may only be there for drivers of another age."""
+        reasons = [*self._reasons, *self.missing.values()]
+        telling = [why for why in _TELLING if why in reasons]
+        return [*telling, *reasons, "not_supported"][0]
 
     def _first(self, fact: Fact) -> Call | None:
         for make in fact:
@@ -150,7 +160,7 @@ class Section:
     def _batch(self, fields: list[Field], instead: Mapping[Column, Make]) -> list[Call]:
         if not fields:
             return []
-        library, device, _ = self._card
+        library, device = self._card.library, self._card.device
         missing: dict[Column, str]
         try:
             fields, missing = supported_fields(library, device, fields)

@@ -1,6 +1,6 @@
 """What is read of one card: the sections of all groups."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from gpuglass.catalogue import processes as metrics
 from gpuglass.catalogue.groups import PROCESSES
@@ -10,6 +10,7 @@ from gpuglass.probe.group import column as column_of
 from gpuglass.probe.groups import GROUPS
 from gpuglass.probe.nvml import Handle, Library
 from gpuglass.probe.processes import Processes
+from gpuglass.probe.request import Request
 
 
 class Plan:
@@ -18,7 +19,7 @@ class Plan:
     Args:
         library: NVML.
         device: The GPU.
-        intervals: Seconds between two readings of each group that is wanted.
+        asked: What to read.
 
     Attributes:
         processes: Reads who is on the GPU, if that is wanted: rows of no fixed number, which
@@ -28,16 +29,17 @@ class Plan:
         NvmlError: The GPU is gone, or NVML has to be started again.
     """
 
-    def __init__(self, library: Library, device: Handle, intervals: Mapping[str, float]) -> None:
+    def __init__(self, library: Library, device: Handle, asked: Request) -> None:
         self._cards = {
-            name: Card(library, device, interval) for name, interval in intervals.items()
+            name: Card(library, device, interval, asked.each_nvlink)
+            for name, interval in asked.intervals.items()
         }
         self._sections = {
             name: Section(GROUPS[name], card)
             for name, card in self._cards.items()
             if name != PROCESSES
         }
-        self.processes = Processes(library, device) if PROCESSES in intervals else None
+        self.processes = Processes(library, device) if PROCESSES in asked.intervals else None
 
     @property
     def columns(self) -> dict[str, list[Column]]:

@@ -12,10 +12,12 @@ class Request:
         intervals: Seconds between two readings of each group of facts that is wanted, the core
             first.
         xids: Whether to wait for the XIDs that NVML tells of.
+        each_nvlink: Whether to read each NVLink by itself, not the sum of all.
     """
 
     intervals: dict[str, float]
     xids: bool = False
+    each_nvlink: bool = False
 
 
 def encode(request: Request) -> str:

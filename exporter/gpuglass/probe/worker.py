@@ -3,11 +3,12 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from gpuglass.probe import frames, identity
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
 from gpuglass.probe.plan import Plan
+from gpuglass.probe.request import Request
 
 _LOST_RETRY_SECONDS = 60.0
 
@@ -18,7 +19,7 @@ class Worker(threading.Thread):
     Args:
         library: NVML.
         index: NVML's index of the GPU.
-        intervals: Seconds between two readings of each group; of the first one the least.
+        asked: What to read; of its groups the first one the most often.
         emit: Sends a frame to the parent.
         fatal: Told when NVML has to be started again, in a new process.
     """
@@ -27,13 +28,13 @@ class Worker(threading.Thread):
         self,
         library: Library,
         index: int,
-        intervals: Mapping[str, float],
+        asked: Request,
         emit: Callable[[frames.Frame], None],
         fatal: Callable[[NvmlError], None],
     ) -> None:
         super().__init__(name=f"gpu-{index}", daemon=True)
         self.uuid = ""
-        self._library, self._index, self._intervals = library, index, intervals
+        self._library, self._index, self._asked = library, index, asked
         self._emit, self._fatal = emit, fatal
         self._call = ""
         self._since = 0.0
@@ -65,10 +66,11 @@ class Worker(threading.Thread):
         device = self._library.device(self._index)
         self.uuid = identity.uuid(self._library, device)
         info = identity.info(self._library, device)
-        plan = Plan(self._library, device, self._intervals)
+        plan = Plan(self._library, device, self._asked)
         self._announce(info, plan)
-        due = dict.fromkeys(self._intervals, 0.0)
-        tick = min(self._intervals.values())
+        intervals = self._asked.intervals
+        due = dict.fromkeys(intervals, 0.0)
+        tick = min(intervals.values())
         listed: object = "nobody has been told"
         while True:
             begin = time.monotonic()
@@ -82,7 +84,7 @@ class Worker(threading.Thread):
             now = time.monotonic()
             self._emit(frames.Reading(self.uuid, now, now - begin, values))
             self._leave()
-            due |= {group: _next(self._intervals[group], begin) for group in groups}
+            due |= {group: _next(intervals[group], begin) for group in groups}
             time.sleep(_next(tick, now) - now)
 
     def _announce(self, info: dict[str, str], plan: Plan) -> None:

@@ -1,7 +1,29 @@
 """The facts of every group, one file each, by the names of ``catalogue.groups``."""
 
 from gpuglass.probe.group import Group
-from gpuglass.probe.groups import core, engines, fans, gpm, limits, mig, pcie, samples
+from gpuglass.probe.groups import (
+    c2c,
+    confidential,
+    core,
+    ecc,
+    engines,
+    fabric,
+    fans,
+    gpm,
+    health,
+    limits,
+    mig,
+    modes,
+    nvlink,
+    nvlink_state,
+    pcie,
+    pcie_errors,
+    remapping,
+    samples,
+    sessions,
+    smoothing,
+    vgpu,
+)
 
 GROUPS: dict[str, Group] = {
     "core": core.GROUP,
@@ -11,5 +33,18 @@ GROUPS: dict[str, Group] = {
     "limits": limits.GROUP,
     "mig": mig.GROUP,
     "pcie": pcie.GROUP,
+    "pcie_errors": pcie_errors.GROUP,
+    "nvlink": nvlink.GROUP,
+    "nvlink_state": nvlink_state.GROUP,
+    "c2c": c2c.GROUP,
+    "fabric": fabric.GROUP,
+    "ecc": ecc.GROUP,
+    "remapping": remapping.GROUP,
+    "health": health.GROUP,
+    "modes": modes.GROUP,
+    "sessions": sessions.GROUP,
+    "smoothing": smoothing.GROUP,
+    "confidential": confidential.GROUP,
+    "vgpu": vgpu.GROUP,
     "samples": samples.GROUP,
 }

@@ -40,7 +40,12 @@ _THROTTLE_TIMES = {
     pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN: "sw_thermal",
     pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN: "hw_thermal",
     pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN: "hw_power_brake",
+    pynvml.NVML_FI_DEV_PERF_POLICY_BOARD_LIMIT: "board_limit",
+    pynvml.NVML_FI_DEV_PERF_POLICY_LOW_UTILIZATION: "low_utilization",
+    pynvml.NVML_FI_DEV_PERF_POLICY_RELIABILITY: "reliability",
 }
+# The scope of power fields that means the module, not the GPU.
+_MODULE = 1
 
 
 def _reasons(card: Card) -> Found:
@@ -115,6 +120,15 @@ GROUP = Group(
                 pynvml.NVML_TEMPERATURE_GPU,
             ),
         ),
+        (
+            calls.structure(
+                "nvmlDeviceGetTemperatureV",
+                pynvml.c_nvmlTemperature_v1_t,
+                {"temperature": column(metrics.TEMPERATURE, "hotspot")},
+                version=pynvml.nvmlTemperature_v1,
+                sensorType=pynvml.NVML_TEMPERATURE_GPU_MAX,
+            ),
+        ),
         *(
             (
                 calls.numbers(
@@ -137,6 +151,14 @@ GROUP = Group(
     fields=[
         Field(pynvml.NVML_FI_DEV_POWER_AVERAGE, column(metrics.POWER), 1000),
         Field(pynvml.NVML_FI_DEV_POWER_INSTANT, column(metrics.POWER_INSTANT), 1000),
+        Field(pynvml.NVML_FI_DEV_POWER_AVERAGE, column(metrics.MODULE_POWER), 1000, scope=_MODULE),
+        Field(
+            pynvml.NVML_FI_DEV_POWER_INSTANT,
+            column(metrics.MODULE_POWER_INSTANT),
+            1000,
+            scope=_MODULE,
+        ),
+        Field(pynvml.NVML_FI_DEV_MMA_STALL_PERCENT, column(metrics.MMA_STALL), 100),
         Field(pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, column(metrics.ENERGY), 1000),
         Field(pynvml.NVML_FI_DEV_MEMORY_TEMP, column(metrics.TEMPERATURE, "memory")),
         *(

@@ -3,6 +3,7 @@
 import pynvml
 
 from gpuglass.catalogue import device as metrics
+from gpuglass.catalogue.model import Metric
 from gpuglass.probe import calls
 from gpuglass.probe.calls import Field, Make
 from gpuglass.probe.group import Group, column
@@ -12,6 +13,9 @@ _THRESHOLDS = {
     "slowdown": pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN,
     "memory_max": pynvml.NVML_TEMPERATURE_THRESHOLD_MEM_MAX,
     "gpu_max": pynvml.NVML_TEMPERATURE_THRESHOLD_GPU_MAX,
+    "acoustic_min": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_MIN,
+    "acoustic": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_CURR,
+    "acoustic_max": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_MAX,
 }
 _DOMAINS = {
     "graphics": pynvml.NVML_CLOCK_GRAPHICS,
@@ -32,6 +36,23 @@ _TLIMITS = {
     pynvml.NVML_FI_DEV_TEMPERATURE_MEM_MAX_TLIMIT: "memory_max",
     pynvml.NVML_FI_DEV_TEMPERATURE_GPU_MAX_TLIMIT: "gpu_max",
 }
+
+_APPLICATION_CLOCKS = (
+    (
+        metrics.CLOCK_APPLICATION,
+        pynvml.NVML_CLOCK_ID_APP_CLOCK_TARGET,
+        "nvmlDeviceGetApplicationsClock",
+    ),
+    (
+        metrics.CLOCK_APPLICATION_DEFAULT,
+        pynvml.NVML_CLOCK_ID_APP_CLOCK_DEFAULT,
+        "nvmlDeviceGetDefaultApplicationsClock",
+    ),
+)
+
+
+def _megahertz(symbol: str, metric: Metric, domain: str, *arguments: int) -> Make:
+    return calls.numbers(symbol, [column(metric, domain)], *arguments, multiply=1_000_000)
 
 
 def _milliwatts(symbol: str, *limits: str) -> Make:
@@ -68,12 +89,21 @@ GROUP = Group(
             for limit, number in _THRESHOLDS.items()
         ),
         *(
+            (_megahertz("nvmlDeviceGetMaxClockInfo", metrics.CLOCK_MAX, domain, number),)
+            for domain, number in _DOMAINS.items()
+        ),
+        *(
             (
-                calls.numbers(
-                    "nvmlDeviceGetMaxClockInfo",
-                    [column(metrics.CLOCK_MAX, domain)],
-                    number,
-                    multiply=1_000_000,
+                _megahertz("nvmlDeviceGetClock", metric, domain, number, which),
+                _megahertz(older, metric, domain, number),
+            )
+            for metric, which, older in _APPLICATION_CLOCKS
+            for domain, number in _DOMAINS.items()
+        ),
+        *(
+            (
+                _megahertz(
+                    "nvmlDeviceGetMaxCustomerBoostClock", metrics.CLOCK_BOOST_MAX, domain, number
                 ),
             )
             for domain, number in _DOMAINS.items()
@@ -89,6 +119,7 @@ GROUP = Group(
             Field(number, column(metrics.TEMPERATURE_TLIMIT, limit))
             for number, limit in _TLIMITS.items()
         ),
+        Field(pynvml.NVML_FI_DEV_EDPP_MULTIPLIER, column(metrics.EDPP_MULTIPLIER), 100),
     ],
     instead={
         column(metrics.POWER_LIMIT, "enforced"): _milliwatts(

@@ -100,7 +100,7 @@ def _mode(card: Card) -> bool:
 
 def _places(card: Card) -> tuple[list[_Place], str]:
     """The instances that there are; and why there are none, if so."""
-    library, device, _ = card
+    library, device = card.library, card.device
     places: list[_Place] = []
     why = _EMPTY
     for index in range(library.number("nvmlDeviceGetMaxMigDeviceCount", device)):
@@ -203,7 +203,7 @@ def _info(instance: _Instance) -> Make:
 
 def _monitored(card: Card, instances: list[_Instance]) -> list[Fact]:
     """What the performance monitor tells of each GPU instance, where the card has one."""
-    library, device, _ = card
+    library, device = card.library, card.device
     try:
         if not monitor.supported(library, device):
             return []

@@ -69,6 +69,11 @@ GROUP = Group(
                 "nvmlDeviceGetMaxPcieLinkGeneration", [column(metrics.PCIE_GENERATION_MAX)]
             ),
         ),
+        (
+            calls.numbers(
+                "nvmlDeviceGetGpuMaxPcieLinkGeneration", [column(metrics.PCIE_GENERATION_GPU_MAX)]
+            ),
+        ),
         (calls.numbers("nvmlDeviceGetMaxPcieLinkWidth", [column(metrics.PCIE_WIDTH_MAX)]),),
     ],
     discover=_byte_counters,

@@ -1,0 +1,46 @@
+"""What goes wrong on the PCIe link."""
+
+import pynvml
+
+from gpuglass.catalogue import links as metrics
+from gpuglass.probe import calls
+from gpuglass.probe.calls import Field
+from gpuglass.probe.group import Group, column
+
+_ERRORS = {
+    pynvml.NVML_FI_DEV_PCIE_L0_TO_RECOVERY_COUNTER: "recovery",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_CORRECTABLE_ERRORS: "correctable",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_NAKS_RECEIVED: "nak_received",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_RECEIVER_ERROR: "receiver",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_BAD_TLP: "bad_tlp",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_NAKS_SENT: "nak_sent",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_BAD_DLLP: "bad_dllp",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_NON_FATAL_ERROR: "non_fatal",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_FATAL_ERROR: "fatal",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_UNSUPPORTED_REQ: "unsupported_request",
+    pynvml.NVML_FI_DEV_PCIE_COUNT_LCRC_ERROR: "lcrc",
+}
+_LANES = 16
+
+GROUP = Group(
+    fields=[
+        Field(pynvml.NVML_FI_DEV_PCIE_REPLAY_COUNTER, column(metrics.PCIE_REPLAYS)),
+        Field(
+            pynvml.NVML_FI_DEV_PCIE_REPLAY_ROLLOVER_COUNTER, column(metrics.PCIE_REPLAY_ROLLOVERS)
+        ),
+        *(Field(number, column(metrics.PCIE_ERRORS, type)) for number, type in _ERRORS.items()),
+        *(
+            Field(
+                pynvml.NVML_FI_DEV_PCIE_COUNT_LANE_ERROR,
+                column(metrics.PCIE_ERRORS, "lane"),
+                scope=lane,
+            )
+            for lane in range(_LANES)
+        ),
+    ],
+    instead={
+        column(metrics.PCIE_REPLAYS): calls.numbers(
+            "nvmlDeviceGetPcieReplayCounter", [column(metrics.PCIE_REPLAYS)]
+        ),
+    },
+)
