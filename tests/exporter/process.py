@@ -15,7 +15,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 GPUGLASS = (sys.executable, "-m", "gpuglass")
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 class Answer(NamedTuple):
@@ -47,6 +47,33 @@ class Page:
     def value(self, name: str, /, **labels: str) -> float:
         (value,) = self.values(name, **labels)
         return value
+
+
+def shown(page: Page, gpu: str) -> set[str]:
+    """The names of what is shown of a GPU."""
+    names = {sample.name for sample in page.samples if sample.labels.get("gpu") == gpu}
+    return {name for name in names if name.startswith("gpu_")}
+
+
+class Counters:
+    """Every counter of the pages that are watched; none may fall."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+
+    def take(self, page: Page) -> Page:
+        for sample in page.samples:
+            if sample.name.endswith("_total"):
+                labels = dict(sample.labels)
+                if labels.get("uuid"):  # that is the GPU; its index may change
+                    labels.pop("gpu")
+                key = sample.name, frozenset(labels.items())
+                assert sample.value >= self._last.get(key, 0), key
+                self._last[key] = sample.value
+        return page
+
+    def names(self) -> set[str]:
+        return {name for name, _ in self._last}
 
 
 def play(scenario: Path, text: str) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.exporter.conftest import Start
-from tests.exporter.process import Page, Serve, play
-from tests.exporter.test_probe_process import ALONE, Counters
+from tests.exporter.process import Counters, Page, Serve, play
+from tests.exporter.test_probe_process import ALONE
 from tests.simulator.model import PRESETS, power_watts
 
 LOADED = "gpus {gpus}\nload gpu=* constant 0.5\n"
@@ -138,8 +138,8 @@ def test_instances_come_and_go(start: Start, scenario: Path) -> None:
     )
     assert serve.page().values("gpu_mig_sm_active_ratio", profile="1g.18gb") == []
     play(scenario, one)
+    serve.wait(lambda: serve.page().values("gpu_mig_info") == [])
     page = wait_for()
-    assert page.values("gpu_mig_info") == []
     off = page.values("gpu_capability", group="mig", why="mig_off")
     assert off == [0, 0]
     assert serve.probe().pid == probe

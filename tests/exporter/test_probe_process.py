@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.exporter.conftest import Start
-from tests.exporter.process import PATIENCE, Page, Serve, play
+from tests.exporter.process import PATIENCE, Counters, Serve, environment, play, shown
 from tests.simulator.model import PRESETS, Constant, Gpu, energy_joules
+
+from gpuglass.probe import frames
+from gpuglass.probe.request import Request, encode
 
 ALONE = tuple(
     f"--no-collector.{name}"
@@ -29,34 +33,12 @@ GPU = Gpu(PRESETS["h200"], Constant(0.5))
 DOWN = {"gpu_info", "gpu_up", "gpu_data_age_seconds"}
 
 
-def shown(page: Page, gpu: str) -> set[str]:
-    return {sample.name for sample in page.samples if sample.labels.get("gpu") == gpu}
-
-
 def restarts(serve: Serve, cause: str) -> float:
     return serve.page().value("gpuglass_probe_restarts_total", cause=cause)
 
 
 def up(serve: Serve) -> list[float]:
     return serve.page().values("gpu_up")
-
-
-class Counters:
-    """Every counter of the pages that are watched; none may fall."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
-
-    def take(self, page: Page) -> Page:
-        for sample in page.samples:
-            if sample.name.endswith("_total"):
-                key = sample.name, frozenset(sample.labels.items())
-                assert sample.value >= self._last.get(key, 0), key
-                self._last[key] = sample.value
-        return page
-
-    def names(self) -> set[str]:
-        return {name for name, _ in self._last}
 
 
 def test_a_probe_that_is_killed_is_replaced_and_nothing_is_counted_twice_or_lost(
@@ -125,23 +107,6 @@ def test_a_probe_whose_parent_is_killed_ends(start: Start) -> None:
     child.wait(PATIENCE)
 
 
-def test_a_gpu_that_is_lost_takes_nothing_with_it(start: Start, scenario: Path) -> None:
-    play(scenario, f"freeze 1000\n{LOADED}")
-    serve = start(*FROZEN, *ALONE)
-    serve.wait_ready()
-    both = serve.page()
-    play(scenario, f"freeze 1001\n{LOADED}at 0s lost gpu=1\n")
-    serve.wait(lambda: up(serve) == [1, 0])
-    page = serve.page()
-    assert shown(page, "1") == DOWN
-    assert shown(page, "0") == shown(both, "0")
-    assert page.value("gpuglass_collector_success", collector="nvml") == 0
-    assert page.value("gpuglass_collector_failure_info", reason="gpu_is_lost") == 1
-    energy = pytest.approx(energy_joules(GPU, 1001), abs=1e-3)
-    serve.wait(lambda: serve.page().value("gpu_energy_joules_total", gpu="0") == energy)
-    assert restarts(serve, "crashed") == restarts(serve, "silent") == 0
-
-
 def test_a_call_that_hangs_on_one_gpu(start: Start, scenario: Path) -> None:
     serve = start(*OFTEN, *ALONE)
     serve.wait_ready()
@@ -153,37 +118,12 @@ def test_a_call_that_hangs_on_one_gpu(start: Start, scenario: Path) -> None:
     assert page.value("gpu_data_age_seconds", gpu="1") >= 5
     assert page.value("gpuglass_collector_failure_info", reason="silent") == 1
     assert page.value("gpu_utilization_ratio", gpu="0") == 0.5
+    late = page.value("gpuglass_probe_waiting_seconds", gpu="1", call="nvmlDeviceGetClockInfo")
+    assert 4 < late < PATIENCE
     serve.wait(lambda: up(serve) == [1, 1])
+    serve.wait(lambda: not serve.page().values("gpuglass_probe_waiting_seconds"))
     serve.wait_ready()
     assert sum(serve.page().values("gpuglass_probe_restarts_total")) == 0
-
-
-def test_calls_that_hang_on_every_gpu(start: Start, scenario: Path) -> None:
-    serve = start(*IMPATIENT)
-    serve.wait_ready()
-    first = serve.probe().pid
-    play(scenario, f"{LOADED}at 0s hang call=*\n")
-    serve.wait(lambda: restarts(serve, "silent") == 1)
-    assert shown(serve.page(), "0") == shown(serve.page(), "1") == DOWN
-    assert up(serve) == [0, 0]
-    assert not psutil.pid_exists(first)
-    play(scenario, LOADED)
-    # The second probe has met the hang too, in a call that returns only when its process ends.
-    serve.wait(lambda: len(serve.children()) == 1)
-    serve.probe().kill()
-    serve.wait(lambda: up(serve) == [1, 1])
-    assert serve.page().value("gpuglass_probe_abandoned") == 0
-
-
-def test_a_driver_that_crashes(start: Start, scenario: Path) -> None:
-    serve = start(*IMPATIENT)
-    serve.wait_ready()
-    play(scenario, f"{LOADED}at 0s segfault gpu=1 call=nvmlDeviceGetUtilizationRates\n")
-    serve.wait(lambda: restarts(serve, "crashed") >= 2)
-    assert 1 not in serve.page().values("gpu_up", gpu="1")
-    play(scenario, LOADED)
-    serve.wait(lambda: up(serve) == [1, 1])
-    assert restarts(serve, "silent") == restarts(serve, "exited") == 0
 
 
 @pytest.fixture
@@ -283,3 +223,25 @@ def test_the_probe_does_not_take_a_module_from_the_working_directory(
     (tmp_path / "pynvml.py").write_text("raise SystemExit('the wrong pynvml')\n")
     monkeypatch.chdir(tmp_path)
     start(*ALONE).wait_ready()
+
+
+def test_a_probe_touches_no_gpu_that_it_is_told_to_leave_alone(
+    simulator: Path, scenario: Path
+) -> None:
+    """Nor for its XIDs: each call on it would be the process's end."""
+    play(scenario, f"{LOADED}at 0s segfault gpu=1 call=*\n")
+    asked = Request({"core": 0.1, "processes": 0.1}, xids=True, skip=(1,))
+    with subprocess.Popen(
+        [sys.executable, "-m", "gpuglass.probe", encode(asked)],
+        env=environment(simulator, scenario),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as probe:
+        assert probe.stdout
+        told: list[frames.Frame] = []
+        while [frame.kind for frame in told].count("reading") < 10:
+            told.append(frames.decode(probe.stdout.readline()))
+        probe.terminate()
+        assert probe.wait(PATIENCE) == 0
+    assert [f for f in told if isinstance(f, frames.Down)] == [frames.Down("", 1, "skipped")]
+    assert [f.index for f in told if isinstance(f, frames.Device)] == [0]

@@ -83,16 +83,6 @@ def test_a_driver_without_gpus(start: Start, scenario: Path) -> None:
     assert page.values("gpu_up") == []
 
 
-def test_gpus_that_come_and_go(start: Start, scenario: Path) -> None:
-    play(scenario, "gpus 2\nat 0s gpu-count 1\n")
-    serve = start(*QUIET)
-    serve.wait_ready()
-    assert serve.page().values("gpu_up") == [1]
-    play(scenario, "gpus 2\n")
-    serve.wait(lambda: serve.page().values("gpu_up") == [1, 1])
-    assert serve.page().value("gpuglass_probe_restarts_total", cause="renewed") == 1
-
-
 def test_a_gpu_that_was_lost_before_the_start(start: Start, scenario: Path) -> None:
     play(scenario, "gpus 2\nat 0s lost gpu=0\n")
     serve = start(*QUIET)

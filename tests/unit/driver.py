@@ -14,13 +14,15 @@ from typing import Any
 from tests.conftest import ROOT
 
 _HEAD = """
-import json, os, time
+import json, os, threading, time
 from pathlib import Path
 from gpuglass.probe import frames, worker
+from gpuglass.probe.events import Events
 from gpuglass.probe.nvml import Library, NvmlError
 from gpuglass.catalogue import groups
 from gpuglass.probe.plan import Plan as AnyPlan
 from gpuglass.probe.request import Request
+from gpuglass.probe.whereabouts import Whereabouts
 
 scenario = Path(os.environ["GPUGLASS_SIM_SCENARIO"])
 
@@ -36,6 +38,11 @@ def intervals(seconds=1.0, *names):
         for name, interval in groups.intervals(seconds, seconds, {}, {}).items()
         if not names or name in names
     }
+
+stop = threading.Event()
+
+def where(index):
+    return Whereabouts(index, stop)
 
 def asked(seconds=1.0, *names, **options):
     return Request(intervals(seconds, *names), **options)

@@ -44,6 +44,13 @@ TYPES: dict[str, tuple[int, str, st.SearchStrategy[float]]] = {
     "int": (pynvml.NVML_VALUE_TYPE_SIGNED_INT, "siVal", st.integers(-I32, I32 - 1)),
     "unsigned short": (pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT, "usVal", st.integers(0, 2**16 - 1)),
 }
+# "Not available", where a type has no other way to say so.
+ALL_BITS = {
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: U32,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: U64,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: U64,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: 2**16 - 1,
+}
 answers = st.one_of(
     [
         st.tuples(st.just(type), st.just(member), number, st.sampled_from([0, 0, 0, 3, 999]))
@@ -72,10 +79,26 @@ def test_a_batch_of_every_type(
     fields = [Field(11, Column("a")), Field(12, Column("b"), 1000), Field(13, Column("c"))]
     batch = FieldBatch(library, DEVICE, fields)
     for now in readings:
-        expected = [None if code else number for _, _, number, code in now]
+        expected = [
+            None if code or number == ALL_BITS.get(type) else number
+            for type, _, number, code in now
+        ]
         if expected[1] is not None:
             expected[1] /= 1000
         assert list(batch.read()) == expected
+
+
+@pytest.mark.parametrize("type", [name for name, (type, *_) in TYPES.items() if type in ALL_BITS])
+def test_all_bits_of_an_unsigned_field_are_no_value(type: str) -> None:
+    code, member, _ = TYPES[type]
+
+    def get(device: Any, count: ctypes.c_int, buffer: Any) -> int:
+        buffer[0].valueType, buffer[0].nvmlReturn = code, 0
+        setattr(buffer[0].value, member, ALL_BITS[code])
+        return 0
+
+    library = FakeLibrary(nvmlDeviceGetFieldValues=get)
+    assert list(FieldBatch(library, DEVICE, [Field(11, COLUMN)]).read()) == [None]
 
 
 def test_a_batch_that_fails_as_a_whole() -> None:
@@ -179,9 +202,10 @@ def test_arguments_stand_between_the_device_and_the_numbers() -> None:
     assert seen == [(DEVICE, 3)]
 
 
-def test_the_number_that_means_unknown_is_no_value() -> None:
-    library = FakeLibrary(f=writes(32))
+def test_the_numbers_that_mean_unknown_are_no_values() -> None:
+    library = FakeLibrary(f=writes(32), g=writes(U32))
     assert list(calls.numbers("f", [COLUMN], unknown=32)(library, DEVICE).read()) == [None]
+    assert list(calls.numbers("g", [COLUMN], multiply=2)(library, DEVICE).read()) == [None]
 
 
 @pytest.mark.parametrize("code", [pynvml.NVML_ERROR_TIMEOUT, 12345])

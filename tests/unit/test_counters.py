@@ -96,6 +96,21 @@ def test_a_wide_counter_that_is_reset_where_a_narrow_one_was_expected() -> None:
     assert counter.total == 3 * WRAP + 10
 
 
+@given(
+    st.floats(0, 1e6),
+    st.lists(st.tuples(finite, st.sampled_from([0, WRAP]), st.floats(0, 1e6)), max_size=30),
+)
+def test_it_never_grows_by_more_than_it_can(
+    first: float, steps: list[tuple[float, int, float]]
+) -> None:
+    counter = Counter()
+    counter.follow(first)
+    for value, wraps, most in steps:
+        before = counter.total
+        counter.follow(value, wraps, most)
+        assert before <= counter.total <= before + most * (1 + 1e-6) + 1e-6 * before + 1e3
+
+
 def test_forgetting_makes_the_next_value_a_new_start() -> None:
     counter = Counter()
     counter.follow(1000)

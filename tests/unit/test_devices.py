@@ -1,6 +1,7 @@
 """From frames to series: absent where the card is silent, counters that outlive every probe."""
 
 import re
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -202,7 +203,196 @@ def test_all_silent_and_none_reported_means_stuck() -> None:
     assert not devices.stuck(25.1, 15)
 
 
+TWO: tuple[frames.Frame, ...] = (
+    driver(2),
+    announce(UTILIZATION, ENERGY),
+    announce(UTILIZATION, ENERGY, uuid="GPU-1", index=1),
+)
+
+
+def both_read(time: float, energy: float = 100.0) -> list[frames.Reading]:
+    return [reading(time, 0.5, energy), reading(time, 0.25, 2 * energy, uuid="GPU-1")]
+
+
+def test_a_gpu_that_is_listed_no_longer_stays_for_an_hour_and_is_not_forgotten() -> None:
+    devices = told(*TWO, *both_read(10))
+    devices.end("probe_renewed", renewed=True)
+    devices.take(driver(1))
+    left = time.monotonic()
+    devices.take(announce(UTILIZATION, ENERGY))
+    devices.take(reading(left, 0.5, 100.0))
+    found = series(devices, left + 3)
+    assert found["gpu_devices", ()] == 1
+    assert found["gpu_up", ("0", "GPU-0")] == 1
+    assert found["gpu_up", ("1", "GPU-1")] == 0
+    assert names(found, "1") == DOWN
+    assert devices.status(left + 3).failure == "not_listed"
+    assert devices.all_well(left + 3)
+    assert not devices.troubled(left + 3)
+    assert ("gpu_up", ("1", "GPU-1")) in series(devices, left + 3500)
+    assert names(series(devices, left + 3700), "1") == set()
+    devices.take(reading(left + 3700, 0.5, 100.0))
+    assert devices.status(left + 3700).failure == ""
+    # The driver was loaded anew meanwhile.
+    devices.end("probe_renewed", renewed=True)
+    for frame in (*TWO, *both_read(left + 3800, energy=5.0)):
+        devices.take(frame)
+    assert series(devices, left + 3800)["gpu_energy_joules_total", ("1", "GPU-1")] == 210
+
+
+def test_all_gpus_are_taken_out() -> None:
+    devices = told(*TWO, *both_read(10))
+    devices.end("probe_renewed", renewed=True)
+    devices.take(driver(0))
+    assert names(series(devices, 11)) == DOWN
+    assert devices.complete()
+
+
+def test_a_probe_that_is_renewed_takes_nothing_away() -> None:
+    devices = told(*TWO, *both_read(10))
+    before = series(devices, 10)
+    devices.end("probe_retried", renewed=True)
+    assert series(devices, 10) == before
+    assert devices.complete()
+    assert devices.status(10).failure == ""
+    assert not devices.stuck(60, 15)
+    for frame in TWO:
+        devices.take(frame)
+        assert series(devices, 10) == before
+    # Unless there is no other.
+    assert names(series(devices, 15.1)) == DOWN
+
+
+def test_after_a_failure_nothing_is_current_though_the_probe_is_renewed() -> None:
+    devices = told(*TWO, *both_read(10), frames.Failure("driver_not_loaded", ""))
+    devices.end("probe_renewed", renewed=True)
+    assert names(series(devices, 10)) == names(series(devices, 10), "1") == DOWN
+
+
+def test_a_renewed_probe_counts_wrapping_counters_from_a_new_start() -> None:
+    narrow = PCIE._replace(wraps=2**32)
+    devices = told(driver(), announce(narrow), reading(1, 1000.0))
+    devices.end("probe_renewed", renewed=True)
+    devices.take(driver())
+    devices.take(announce(narrow))
+    devices.take(reading(2, 10.0))
+    assert value(devices, 2, metrics.PCIE_BYTES, "transmit") == 1000
+
+
+def test_indexes_that_change_are_at_no_moment_of_two_cards() -> None:
+    devices = told(*TWO, *both_read(10))
+    devices.end("probe_renewed", renewed=True)
+    swapped: list[frames.Frame] = [
+        driver(2),
+        announce(UTILIZATION, ENERGY, uuid="GPU-1", index=0),
+        announce(UTILIZATION, ENERGY, index=1),
+        *both_read(10.5, energy=101.0),
+    ]
+    for frame in swapped:
+        devices.take(frame)
+        found = series(devices, 10.5)
+        shown = [labels for name, labels in found if name == "gpu_utilization_ratio"]
+        assert len({index for index, _ in shown}) == len(shown)
+    assert found["gpu_energy_joules_total", ("1", "GPU-0")] == 101
+    assert found["gpu_energy_joules_total", ("0", "GPU-1")] == 202
+    assert not [key for key in found if key[1][:2] in (("0", "GPU-0"), ("1", "GPU-1"))]
+
+
+def test_a_card_in_the_place_of_another_is_another() -> None:
+    """Changed without a change of their number."""
+    devices = told(*TWO, *both_read(10))
+    devices.take(announce(UTILIZATION, ENERGY, uuid="GPU-9", index=1))
+    devices.take(reading(11, 0.5, 7.0, uuid="GPU-9"))
+    found = series(devices, 11)
+    assert found["gpu_energy_joules_total", ("1", "GPU-9")] == 7
+    assert found["gpu_up", ("1", "GPU-1")] == 0
+    assert devices.status(11).failure == "not_listed"
+
+
+def test_what_is_told_of_an_index_is_told_of_the_card_that_was_there() -> None:
+    devices = told(*TWO, *both_read(10))
+    devices.end("probe_silent")
+    for frame in (driver(2), TWO[1], frames.Down("", 1, "skipped"), reading(11, 0.5, 100.0)):
+        devices.take(frame)
+    found = series(devices, 11)
+    assert found["gpu_up", ("0", "GPU-0")] == 1
+    assert found["gpu_up", ("1", "GPU-1")] == 0
+    assert devices.status(11).failure == "skipped"
+    assert devices.well(11) == {0}
+    # It is left alone on purpose: no trouble to do anything about.
+    assert not devices.troubled(11)
+    assert not devices.all_well(11)
+    devices.take(frames.Down("GPU-0", 0, "gpu_is_lost"))
+    assert devices.troubled(11)
+
+
+def waiting(*calls: tuple[int, str, float]) -> frames.Alive:
+    return frames.Alive([frames.Waiting(*call) for call in calls])
+
+
+def test_calls_that_are_late_are_named() -> None:
+    devices = told(*TWO, *both_read(10))
+    devices.take(waiting((1, "f", 0.9), (0, "g", 3.25), (-1, "h", 8.0)))
+    late = {labels: v for (name, labels), v in series(devices, 10).items() if "waiting" in name}
+    assert late == {("0", "g"): 3.25, ("", "h"): 8.0}
+    assert devices.suspect() == 0
+    assert devices.troubled(10)
+    devices.take(waiting())
+    assert not any("waiting" in name for name, _ in series(devices, 10))
+    assert devices.suspect() is None
+    assert not devices.troubled(10)
+    devices.take(waiting((0, "g", 3.25)))
+    devices.end("probe_silent")
+    assert devices.suspect() is None
+
+
+def test_a_gpu_that_hangs_before_it_has_a_name_is_not_waited_for() -> None:
+    devices = told(*TWO[:2], reading(10, 0.5, 1.0), reading(10, group="limits"))
+    devices.take(waiting((1, "nvmlDeviceGetUUID", 4.0)))
+    assert not devices.complete()
+    devices.take(waiting((1, "nvmlDeviceGetUUID", 6.0)))
+    assert devices.complete()
+    assert not devices.answered()
+    assert devices.status(10).failure == "silent"
+
+
+def test_a_clock_that_is_set_back_changes_no_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = 1_700_000_000.5
+    monkeypatch.setattr(time, "time", lambda: wall)
+    devices = told(driver(), announce(UTILIZATION, ENERGY), reading(10, 0.5, 100.0))
+    assert devices.status(10).last_success == 1_700_000_000
+    wall -= 3600
+    found = series(devices, 11)
+    assert found["gpu_up", ("0", "GPU-0")] == 1
+    assert found["gpu_data_age_seconds", ("0", "GPU-0")] == 1
+    devices.take(reading(11, 0.5, 101.0))
+    assert devices.status(11) == ("nvml", "", 0.001, 1_700_000_000 - 3600, 0)
+    assert value(devices, 11, metrics.BUSY_SECONDS) == 0.5
+    assert value(devices, 11, metrics.ENERGY) == 101
+
+
 # Counters
+
+
+def test_a_step_that_no_card_can_make_is_not_counted() -> None:
+    devices = told(driver(), announce(ENERGY), reading(10, 5e6))
+    for moment, shown, counted in (
+        (11, 5e6 + 500, 500),
+        (12, 1e12, 500),
+        (13, 1e12 + 400, 900),
+        (14, 5e6 + 1500, 900),
+        (15, 5e6 + 2100, 1500),
+        # A little back is no driver that was loaded anew, which would start from 0.
+        (16, 5e6 + 2000, 1500),
+        (17, 5e6 + 2600, 2100),
+        # This is.
+        (18, 300, 2400),
+        # As much as this in one second cannot be, but in an hour it can.
+        (19, 1e6, 2400),
+        (3619, 3e6, 2400 + 2e6),
+    ):
+        devices.take(reading(moment, shown))
+        assert value(devices, moment, metrics.ENERGY) == pytest.approx(5e6 + counted)
 
 
 def test_the_drivers_counter_is_published_as_it_is_and_outlives_the_driver() -> None:
@@ -255,10 +445,10 @@ def test_a_counter_of_which_the_card_has_a_part_is_not_absent() -> None:
 def test_the_best_link_that_was_seen_is_kept() -> None:
     devices = told(driver(), announce(WIDTH), reading(1, None))
     assert value(devices, 1, metrics.PCIE_WIDTH_BEST) is None
-    for time, width, best in ((2, 8, 8), (3, 16, 16), (4, None, 16), (5, 8, 16)):
-        devices.take(reading(time, width))
-        assert value(devices, time, metrics.PCIE_WIDTH) == width
-        assert value(devices, time, metrics.PCIE_WIDTH_BEST) == best
+    for at, width, best in ((2, 8, 8), (3, 16, 16), (4, None, 16), (5, 8, 16)):
+        devices.take(reading(at, width))
+        assert value(devices, at, metrics.PCIE_WIDTH) == width
+        assert value(devices, at, metrics.PCIE_WIDTH_BEST) == best
     devices.end("probe_crashed")
     for frame in (driver(), announce(WIDTH), reading(6, 4)):
         devices.take(frame)

@@ -34,6 +34,11 @@ frame = st.one_of(
     ),
     st.builds(frames.Down, text, st.integers(0, 63), text),
     st.builds(frames.Failure, text, text),
+    st.builds(frames.Thread, st.integers(0, 63), st.integers(0, 2**64)),
+    st.builds(
+        frames.Alive,
+        st.lists(st.builds(frames.Waiting, st.integers(-1, 63), text, number), max_size=3),
+    ),
 )
 
 
@@ -43,13 +48,6 @@ def test_round_trip(sent: frames.Frame) -> None:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert frames.decode(line) == sent
-
-
-def test_alive() -> None:
-    sent = frames.Alive({"GPU-1": ("nvmlDeviceGetName", 2.5)})
-    received = frames.decode(frames.encode(sent))
-    assert isinstance(received, frames.Alive)
-    assert {uuid: tuple(call) for uuid, call in received.waiting.items()} == sent.waiting
 
 
 @given(st.binary() | st.text().map(str.encode))

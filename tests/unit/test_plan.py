@@ -208,14 +208,15 @@ def test_a_link_that_is_not_told_is_taken_for_fast(simulator: Path, scenario: Pa
 def test_a_worker_tells_of_the_loss_and_comes_back(simulator: Path, scenario: Path) -> None:
     lost = f"{FROZEN}at 0s lost gpu=0\n"
     code = f"""
-        worker._LOST_RETRY_SECONDS = 0.3
+        worker._FIRST_RETRY_SECONDS = worker._LONGEST_RETRY_SECONDS = 0.3
+        at = where(0)
         told = []
         def wait(kind, count):
             deadline = time.monotonic() + 20
             while sum(1 for frame in told if frame.kind == kind) < count:
                 assert time.monotonic() < deadline, (kind, [frame.kind for frame in told])
                 time.sleep(0.01)
-        thread = worker.Worker(Library(), 0, asked(0.05), told.append, print)
+        thread = worker.Worker(Library(), at, asked(0.05), told.append, print)
         thread.start()
         wait("down", 2)
         play({FROZEN!r})
@@ -228,7 +229,7 @@ def test_a_worker_tells_of_the_loss_and_comes_back(simulator: Path, scenario: Pa
         readings = sum(1 for frame in told if frame.kind == "reading")
         wait("reading", readings + 2)
         downs = [[f.uuid, f.index, f.reason] for f in told if f.kind == "down"]
-        tell(downs=downs, uuid=thread.uuid, waiting=thread.waiting() is None)
+        tell(downs=downs, uuid=thread.uuid, waiting=at.waiting() is None)
     """
     told = run(simulator, scenario, lost, code)
     assert told["downs"][0] == ["", 0, "gpu_is_lost"]
@@ -238,10 +239,11 @@ def test_a_worker_tells_of_the_loss_and_comes_back(simulator: Path, scenario: Pa
 
 def test_a_fault_of_ours_is_told_and_is_not_the_end(simulator: Path, scenario: Path) -> None:
     code = """
-        worker._LOST_RETRY_SECONDS = 0.05
+        worker._FIRST_RETRY_SECONDS = 0.05
+        at = where(0)
         told = []
         plan, worker.Plan = worker.Plan, lambda *arguments: 1 / 0
-        thread = worker.Worker(Library(), 0, asked(0.05), told.append, print)
+        thread = worker.Worker(Library(), at, asked(0.05), told.append, print)
         thread.start()
         while not told:
             time.sleep(0.01)
@@ -256,11 +258,89 @@ def test_a_fault_of_ours_is_told_and_is_not_the_end(simulator: Path, scenario: P
 def test_a_driver_that_was_replaced_is_fatal(simulator: Path, scenario: Path) -> None:
     fault = "at 0s error call=nvmlDeviceGetUtilizationRates code=lib_rm_version_mismatch\n"
     code = """
-        told, fatal = [], []
-        thread = worker.Worker(Library(), 0, asked(0.05), told.append, fatal.append)
+        told, fatal, at = [], [], where(0)
+        thread = worker.Worker(Library(), at, asked(0.05), told.append, fatal.append)
         thread.start()
         thread.join(20)
         tell(alive=thread.is_alive(), fatal=[error.reason for error in fatal])
     """
     told = run(simulator, scenario, FROZEN + fault, code)
     assert told == {"alive": False, "fatal": ["lib_rm_version_mismatch"]}
+
+
+def test_another_card_at_the_same_index_is_another_card(simulator: Path, scenario: Path) -> None:
+    other = FROZEN + "gpu 0 uuid=GPU-other\n"
+    code = f"""
+        worker._IDENTITY_SECONDS = 0.2
+        told = []
+        worker.Worker(Library(), where(0), asked(0.05), told.append, print).start()
+        def wait(condition):
+            deadline = time.monotonic() + 20
+            while not condition():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        wait(lambda: "reading" in [frame.kind for frame in told])
+        play({other!r})
+        read = lambda: [frame.uuid for frame in told if frame.kind == "reading"]
+        wait(lambda: "GPU-other" in read())
+        wait(lambda: read()[-3:] == ["GPU-other"] * 3)
+        tell(kinds=sorted({{frame.kind for frame in told}}))
+    """
+    told = run(simulator, scenario, FROZEN, code)
+    assert told["kinds"] == ["device", "processes", "reading"]
+
+
+def test_a_card_of_which_nothing_can_be_read_does_not_answer(
+    simulator: Path, scenario: Path
+) -> None:
+    """As it is when the files of its device are taken away from the process."""
+    broken = FROZEN + "at 0s error call=* code=unknown gpu=0\n"
+    code = f"""
+        {READ}
+        plan.read(["core"], str)
+        play({broken!r})
+        try:
+            plan.read(["core"], str)
+        except NvmlError as error:
+            tell(reason=error.reason, fans=plan.read(["fans"], str))
+    """
+    assert run(simulator, scenario, FROZEN, code) == {"reason": "unknown", "fans": {"fans": []}}
+
+
+def test_a_call_that_hangs_while_planning_has_its_name(simulator: Path, scenario: Path) -> None:
+    hang = f"{FROZEN}at 0s hang call=nvmlDeviceGetMaxClockInfo gpu=0\n"
+    code = """
+        at = where(0)
+        worker.Worker(Library(), at, asked(0.05), print, print).start()
+        time.sleep(1)
+        tell(call=at.waiting()[0], late=at.waiting()[1] > 0.5)
+    """
+    told = run(simulator, scenario, hang, code)
+    assert told == {"call": "nvmlDeviceGetMaxClockInfo", "late": True}
+
+
+def test_no_call_begins_once_the_process_ends(simulator: Path, scenario: Path) -> None:
+    """NVML is shut down then: a call would find it gone, and take that for a new driver."""
+    code = """
+        told, fatal, library = [], [], Library()
+        places = [where(0), where(-1)]
+        threads = [
+            worker.Worker(library, places[0], asked(0.05), told.append, fatal.append),
+            Events(library, places[1], [0], told.append),
+        ]
+        for thread in threads:
+            thread.start()
+        while not {"reading", "xid_source"} <= {frame.kind for frame in told}:
+            time.sleep(0.01)
+        stop.set()
+        while any(place.waiting() for place in places):
+            time.sleep(0.001)
+        library.shutdown()
+        for thread in threads:
+            thread.join(10)
+        alive = [thread.name for thread in threads if thread.is_alive()]
+        reasons = [f.reason for f in told if f.kind in ("down", "failure", "xid_source")]
+        tell(alive=alive, fatal=len(fatal), reasons=reasons)
+    """
+    told = run(simulator, scenario, FROZEN, code)
+    assert told == {"alive": [], "fatal": 0, "reasons": [""]}

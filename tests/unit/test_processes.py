@@ -91,6 +91,51 @@ def test_the_last_sample_stands_until_the_next(simulator: Path, scenario: Path) 
     assert told["third"][0][5][0] == 0.0
 
 
+def test_who_uses_nothing_any_more_is_not_shown_with_what_was(
+    simulator: Path, scenario: Path
+) -> None:
+    code = """
+    from gpuglass.probe import processes
+    processes._SAMPLE_SECONDS = 0.1
+    use = [rows()[0][5][0]]
+    for _ in range(5):
+        time.sleep(0.2)
+        use.append(rows()[0][5][0])
+    tell(use=use)
+    """
+    assert tell(simulator, scenario, TWO, code)["use"][2:] == [0.0] * 4
+
+
+def test_use_is_told_on_when_the_drivers_clock_is_set_back(simulator: Path, scenario: Path) -> None:
+    """Its samples are older then than the last one that was seen."""
+    code = """
+    from gpuglass.probe import processes
+    processes._SAMPLE_SECONDS = 0.5
+    text = scenario.read_text()
+    def use():
+        return [row[5][0] for row in rows()]
+    def wait(expected):
+        deadline = time.monotonic() + 20
+        seen = []
+        while not seen or seen[-1] != expected:
+            assert time.monotonic() < deadline, seen
+            seen.append(use())
+            time.sleep(0.1)
+        return seen
+    wait([0.4])
+    play(text + "at 0s set time-back 3600\\n")
+    wait([0.0])
+    after = wait([0.4])
+    # Once they are followed again, there is no gap.
+    processes._SAMPLE_SECONDS = 2.5
+    tell(after=[use() for _ in range(20) if time.sleep(0.1) is None])
+    """
+    busy = "gpus 1 preset=h200\nload gpu=0 constant 0.5\n"
+    text = busy + "process pid=11 gpu=0 type=compute memory=10GiB sm=40\n"
+    told = run(simulator, scenario, text, READ + textwrap.dedent(code))
+    assert told["after"] == [[0.4]] * 20
+
+
 def test_thousands_of_processes(simulator: Path, scenario: Path) -> None:
     many = "".join(
         f"process pid={5_000_000 + n} gpu=0 type=compute memory=1MiB\n" for n in range(700)
@@ -116,10 +161,9 @@ def test_a_call_that_fails_for_now_tells_nothing(simulator: Path, scenario: Path
 # XIDs
 
 EVENTS = """
-from gpuglass.probe.events import Events
 library = Library()
 told = []
-events = Events(library, 2, told.append)
+events = Events(library, where(-1), range(2), told.append)
 events.start()
 def xids():
     return sorted((f.uuid, f.xid, f.count) for f in told if f.kind == "xid")
@@ -154,6 +198,24 @@ def test_cards_without_such_events_say_so(simulator: Path, scenario: Path) -> No
     """
     told = run(simulator, scenario, MOVING + fault, EVENTS + textwrap.dedent(code))
     assert told == {"source": "no_permission", "alive": False}
+
+
+def test_the_xids_of_a_gpu_that_was_gone_are_asked_for_again(
+    simulator: Path, scenario: Path
+) -> None:
+    """Also where it was the only one."""
+    only = "gpus 1 preset=h200\n"
+    code = f"""
+    wait(lambda: told)
+    play({only + "at 0s every 500ms xid code=13 gpu=0" + chr(10)!r})
+    wait(xids)
+    tell(sources=[f.reason for f in told if f.kind == "xid_source"])
+    """
+    setup = EVENTS.replace("range(2)", "range(1)")
+    setup = "from gpuglass.probe import events as m\nm._REGISTER_SECONDS = 0.1\n" + setup
+    text = f"{only}at 0s lost gpu=0\n"
+    told = run(simulator, scenario, text, setup + textwrap.dedent(code))
+    assert told == {"sources": ["gpu_is_lost", ""]}
 
 
 def test_a_lost_gpu_does_not_spin(simulator: Path, scenario: Path) -> None:

@@ -17,21 +17,21 @@ from tests.unit.devices import new_devices
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.pipeline import supervisor as module
-from gpuglass.pipeline.supervisor import Supervisor
+from gpuglass.pipeline.supervisor import PATIENCE, Patience, Supervisor
 from gpuglass.probe import frames
 from gpuglass.probe.request import Request
 
-PATIENCE = 20.0
+LONG = 20.0
 DRIVER = frames.encode(frames.Driver("580.1", "13.580.1", "13.0", 0))
 
 
 class Supervised:
     """A supervisor whose probe is a program of the test."""
 
-    def __init__(self, program: Path, deadline: float) -> None:
+    def __init__(self, program: Path, deadline: float, patience: Patience) -> None:
         self.devices = new_devices({"core": 0.1})
-        self.supervisor = Supervisor(self.devices, Request({"core": 0.1}), deadline)
-        self.supervisor._arguments = (sys.executable, str(program))  # type: ignore[assignment]
+        self.supervisor = Supervisor(self.devices, Request({"core": 0.1}), deadline, patience)
+        self.supervisor._command = (sys.executable, str(program))
         self.task = asyncio.create_task(self.supervisor.run())
 
     def restarts(self, cause: str) -> float:
@@ -46,7 +46,7 @@ class Supervised:
         return {k: v for k, v in zip(keys, block.values, strict=True) if v is not None}
 
     async def wait(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LONG
         while not condition():
             assert not self.task.done(), self.task.exception()
             assert time.monotonic() < deadline
@@ -69,11 +69,11 @@ async def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     running: list[Supervised] = []
     started: set[int] = set()
 
-    def start(code: str, deadline: float = 30.0) -> Supervised:
+    def start(code: str, deadline: float = 30.0, patience: Patience = PATIENCE) -> Supervised:
         program = tmp_path / "probe.py"
         head = f"import os, signal, sys, time\nDRIVER = {DRIVER!r}\nsay = sys.stdout.buffer.write\n"
         program.write_text(head + textwrap.dedent(code))
-        supervised = Supervised(program, deadline)
+        supervised = Supervised(program, deadline, patience)
         running.append(supervised)
         return supervised
 
@@ -108,7 +108,7 @@ async def test_what_cannot_be_used_does_not_stop_the_rest(
     assert "cannot be used" in caplog.text
 
 
-ALIVE = frames.encode(frames.Alive({}))
+ALIVE = frames.encode(frames.Alive([]))
 TWO_GPUS = frames.encode(frames.Driver("580.1", "13.580.1", "13.0", 2))
 
 
@@ -220,6 +220,110 @@ async def test_a_probe_that_does_not_end_is_left_behind_and_never_killed(
     await supervised.stop()
     gc.collect()
     assert psutil.Process(last).status() != psutil.STATUS_ZOMBIE
+
+
+# A GPU that does not answer
+
+WAITING = [frames.Waiting(-1, "f", 9.0), frames.Waiting(0, "g", 2.0), frames.Waiting(1, "h", 5.0)]
+HANGING = f"""
+    import json
+    asked = json.loads(sys.argv[1])["skip"]
+    with open(f"{{__file__}}.asked", "a") as file:
+        print(asked, file=file)
+    say({TWO_GPUS!r})
+    for index in asked:
+        say({frames.encode(frames.Down("", 1, "skipped"))!r})
+    while True:
+        say({frames.encode(frames.Alive(WAITING))!r})
+        sys.stdout.flush()
+        time.sleep(0.05)
+"""
+
+
+async def test_the_gpu_that_has_waited_longest_is_left_out_next_time(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_ANSWER_SECONDS", 0.5)
+    supervised = supervise(HANGING)
+    await supervised.wait(lambda: supervised.restarts("silent") == 2)
+    asked = (tmp_path / "probe.py.asked").read_text().split("\n")
+    assert asked[:2] == ["[]", "[1]"]
+
+
+async def test_after_a_renewal_indexes_may_mean_others(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the number of GPUs changed, for example: none of them is left out then."""
+    monkeypatch.setattr(module, "_FIRST_ANSWER_SECONDS", 0.5)
+    renewed = HANGING.replace(
+        "    while True:", "    if asked:\n        sys.exit(75)\n    while True:"
+    )
+    supervised = supervise(renewed)
+    await supervised.wait(lambda: supervised.restarts("silent") == 2)
+    asked = (tmp_path / "probe.py.asked").read_text().split("\n")
+    assert asked[:3] == ["[]", "[1]", "[]"]
+    assert supervised.restarts("renewed") == 1
+
+
+BROKEN = f"""
+    say({frames.encode(frames.Driver("580.1", "13.580.1", "13.0", 1))!r})
+    say({frames.encode(frames.Down("", 0, "gpu_is_lost"))!r})
+    if os.path.exists(f"{{__file__}}.deaf"):
+        os.unlink(f"{{__file__}}.deaf")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.stdout.flush()
+    while not os.path.exists(f"{{__file__}}.{{os.getpid()}}"):
+        try:
+            os.write(1, {ALIVE!r})
+        except BrokenPipeError:
+            pass
+        time.sleep(0.05)
+"""
+
+
+async def test_nothing_is_tried_beside_a_probe_that_was_left_behind(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    """The next one might hang as well, and take the GPUs that answer with it."""
+    (tmp_path / "probe.py.deaf").touch()
+    supervised = supervise(BROKEN, patience=Patience(stuck=0.5, longest_stuck=0.5))
+    await supervised.wait(lambda: supervised.abandoned() == 1)
+    assert supervised.restarts("retried") == 1
+    (stuck,) = [process.pid for process in supervised.supervisor._abandoned]
+    await asyncio.sleep(3)
+    assert supervised.restarts("retried") == 1
+    (tmp_path / f"probe.py.{stuck}").touch()
+    await supervised.wait(lambda: supervised.abandoned() == 0)
+    await supervised.wait(lambda: supervised.restarts("retried") >= 2)
+
+
+async def test_what_is_down_for_long_is_tried_less_and_less_often(supervise: Supervise) -> None:
+    supervised = supervise(BROKEN, patience=Patience(stuck=0.2, longest_stuck=60.0))
+    await supervised.wait(lambda: supervised.restarts("retried") == 2)
+    assert supervised.supervisor._stuck == pytest.approx(0.8)
+    assert supervised.restarts("silent") == 0
+
+
+async def test_a_driver_that_does_not_start_is_tried_for_as_long_as_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten minutes of it, in no time: twice a minute at the least."""
+    slept: list[float] = []
+
+    async def renew(self: Supervisor, crash: int) -> str:
+        if sum(slept) > 600:
+            raise asyncio.CancelledError
+        return "renewed"
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(Supervisor, "_run_probe", renew)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await Supervisor(new_devices({"core": 0.1}), Request({"core": 0.1}), 15.0).run()
+    assert slept[:3] == [0.5, 1.0, 2.0]
+    assert max(slept) == 30
 
 
 async def test_a_probe_that_cannot_be_started(

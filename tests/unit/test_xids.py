@@ -14,7 +14,7 @@ from gpuglass.catalogue import exporter, xids
 from gpuglass.pipeline.kernel_log import KernelLog
 from gpuglass.pipeline.xids import Xids
 
-GPUS = [("0", "GPU-a", "0000:3b:00.0"), ("1", "GPU-b", "0000:af:00.0")]
+GPUS: dict[str, str | None] = {"GPU-a": "0", "GPU-b": "1"}
 Seen = tuple[str, int, float]
 
 
@@ -118,6 +118,8 @@ def test_garbage_is_no_xid(record: bytes) -> None:
 def new() -> Xids:
     seen = Xids()
     seen.told_by_kernel()
+    seen.place("GPU-a", "0000:3b:00.0")
+    seen.place("GPU-b", "0000:af:00.0")
     return seen
 
 
@@ -139,7 +141,8 @@ def test_the_two_names_of_a_gpu_are_one() -> None:
         (xids.XID_ERRORS.name, "0", "GPU-a", "79"): 1,
         (xids.XID_LAST.name, "0", "GPU-a", "79"): 1000.0,
         (xids.XID_ERRORS.name, "1", "GPU-b", "13"): 7,
-        (xids.XID_LAST.name, "1", "GPU-b", "13"): 1001.0,
+        # The one that came last, though the clock was set back in between.
+        (xids.XID_LAST.name, "1", "GPU-b", "13"): 1000.5,
     }
 
 
@@ -147,6 +150,23 @@ def test_a_gpu_that_nvml_does_not_list_has_its_address() -> None:
     seen = new()
     seen.add("0000:5e:00", 79, 1, 1000.0)
     assert series(seen)[xids.XID_ERRORS.name, "", "0000:5e:00", "79"] == 1
+
+
+def test_a_card_that_takes_anothers_place_has_none_of_its_xids() -> None:
+    seen = Xids()
+    seen.told_by_kernel()
+    seen.add("0000:3b:00", 79, 1, 1000.0)
+    seen.place("GPU-a", "0000:3b:00.0")
+    seen.add("0000:3b:00", 79, 2, 1001.0)
+    seen.place("GPU-b", "0000:3b:00.0")
+    seen.add("0000:3b:00", 79, 4, 1002.0)
+    shown = series(seen)
+    assert shown[xids.XID_ERRORS.name, "0", "GPU-a", "79"] == 3
+    assert shown[xids.XID_ERRORS.name, "1", "GPU-b", "79"] == 4
+    # Each follows its card to another index; and leaves the page with it, but is not forgotten.
+    block = seen.block({"GPU-a": "1", "GPU-b": None})
+    assert [one.labels for one in block.series[1:]] == [("1", "GPU-a", "79")] * 2
+    assert series(seen) == shown
 
 
 def test_numbers_are_bounded() -> None:

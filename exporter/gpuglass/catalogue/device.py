@@ -37,7 +37,8 @@ INFO_ = of_device(
 UP = of_device(
     "gpu_up",
     GAUGE,
-    "1 while the GPU answers; 0 when it is lost or silent, and then nothing else of it is shown",
+    "1 while the GPU answers; 0 when it is lost or silent, and then nothing else of it is shown; "
+    "one that the driver lists no longer stays at 0 for an hour and then leaves",
     "the probe",
 )
 DATA_AGE = of_device(

@@ -70,6 +70,16 @@ PROBE_RESTARTS = Metric(
     "the supervisor",
     ("cause",),
 )
+PROBE_WAITING = Metric(
+    "gpuglass_probe_waiting_seconds",
+    Type.GAUGE,
+    "How long the probe has been in a driver's call; only there while one takes longer than a "
+    "second; gpu is empty for a call that is not of one GPU",
+    "the probe",
+    ("gpu", "call"),
+    unit="seconds",
+    digits=1,
+)
 PROBE_ABANDONED = Metric(
     "gpuglass_probe_abandoned",
     Type.GAUGE,

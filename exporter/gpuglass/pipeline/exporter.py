@@ -18,7 +18,7 @@ from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
 from gpuglass.pipeline.kernel_log import KernelLog
 from gpuglass.pipeline.page import Block, Page
-from gpuglass.pipeline.supervisor import Supervisor
+from gpuglass.pipeline.supervisor import PATIENCE, Patience, Supervisor
 from gpuglass.pipeline.usage import Usage
 from gpuglass.pipeline.xids import Xids
 from gpuglass.probe.request import Request
@@ -43,6 +43,8 @@ METRICS = (*gpu.METRICS, *host.METRICS, *exporter.METRICS)
 _SELF_SECONDS = 5.0
 # A round of readings takes some milliseconds.
 _READ_SECONDS = 0.02
+# Whoever asked in so many of the last intervals will ask again soon.
+_OFTEN = 2
 # Higher levels cost more time than the network gives back: the page shrinks 12-fold at 1 already.
 _GZIP_LEVEL = 1
 
@@ -63,6 +65,7 @@ class Settings:
         most_processes: How many processes of a GPU have series of their own.
         kernel_log: Where the kernel log is; ``None`` publishes no XIDs.
         each_nvlink: Whether each NVLink has series of its own, not only their sum.
+        patience: How long a GPU that does not answer is left alone.
     """
 
     node: str
@@ -75,6 +78,7 @@ class Settings:
     most_processes: int = 32
     kernel_log: Path | None = None
     each_nvlink: bool = False
+    patience: Patience = PATIENCE
 
 
 class Exporter:
@@ -101,12 +105,13 @@ class Exporter:
             settings.kernel_log is not None and self._kernel_log is None,
             settings.each_nvlink,
         )
-        self._supervisor = Supervisor(self._devices, request, settings.deadline)
+        self._supervisor = Supervisor(self._devices, request, settings.deadline, settings.patience)
         self._hosts = Hosts(collectors, settings.fast, settings.slow)
         self._self = Itself()
         self._tasks: list[asyncio.Task[None]] = []
         self._cache: dict[tuple[bool, bool], bytes] = {}
         self._cached_at = 0.0
+        self._asked_at = 0.0
 
     def start(self) -> None:
         """Start reading; needs a running event loop."""
@@ -152,7 +157,7 @@ class Exporter:
         Returns:
             The body of the answer.
         """
-        now = time.monotonic()
+        now = self._asked_at = time.monotonic()
         if now - self._cached_at > self._settings.fast or self._cached_at < self._changed_at():
             self._cache.clear()
             self._cached_at = now
@@ -196,12 +201,15 @@ class Exporter:
     async def _write_ahead(self) -> None:
         """Write the lines of each round of readings when it is in: a scrape then joins them only.
 
-        Probe and host are read at the multiples of the interval.
+        Probe and host are read at the multiples of the interval. For somebody who asks less often
+        most rounds would be written for nobody.
         """
         interval = self._settings.fast
         while True:
             await asyncio.sleep(interval - time.monotonic() % interval + _READ_SECONDS)
-            self._page.update(self._blocks(time.monotonic()))
+            now = time.monotonic()
+            if now - self._asked_at < _OFTEN * interval:
+                self._page.update(self._blocks(now))
 
     async def _watch_processes(self) -> None:
         while True:

@@ -1,16 +1,17 @@
 """What is known of one GPU: its last readings, and the counters that outlive the probe."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from gpuglass.catalogue import activity, gpu, mig, processes
+from gpuglass.catalogue import activity, bounds, gpu, mig, processes
 from gpuglass.catalogue import device as metrics
 from gpuglass.catalogue.groups import CORE, PROCESSES, patience
 from gpuglass.catalogue.model import Metric, Series, Type
 from gpuglass.pipeline.counters import Counter, Highest
 from gpuglass.pipeline.page import Block
 from gpuglass.pipeline.usage import Usage
-from gpuglass.probe.frames import Column, Device, Down, Processes, Reading
+from gpuglass.probe.frames import Column, Device, Processes, Reading
 
 _BY_NAME = {metric.name: metric for metric in gpu.METRICS}
 
@@ -56,6 +57,9 @@ _THROTTLE_REASONS = frozenset(
     }
 )
 
+# A GPU that the driver lists no longer is shown as down for so long.
+_GONE_SECONDS = 3600.0
+
 _Key = tuple[Metric, tuple[str, ...]]
 
 
@@ -71,6 +75,14 @@ class _Best(NamedTuple):
 
     position: int
     highest: Highest
+
+
+class _Followed(NamedTuple):
+    """The driver's counter at ``position`` of a group, and the published one."""
+
+    position: int
+    column: Column
+    counter: Counter
 
 
 class _Section:
@@ -90,19 +102,21 @@ class _Section:
         self.columns = columns
         self.values: list[float | None] = [None] * len(columns)
         self.read = False
-        self.follow: list[tuple[int, Column, Counter]] = []
+        self.follow: list[_Followed] = []
         self.sampled: list[_Sampled] = []
         self.best: list[_Best] = []
         self.patience = patience(interval)
 
-    def take(self, values: list[float | None], time: float) -> None:
+    def take(self, values: list[float | None], at: float) -> None:
         for position, column, counter in self.follow:
             value = values[position]
             if value is not None:
-                counter.follow(value, column.wraps)
+                most = bounds.growth(column.metric, at - counter.followed_at)
+                counter.follow(value, column.wraps, most)
+                counter.followed_at = at
                 values[position] = counter.total
         for position, counter in self.sampled:
-            counter.integrate(values[position], time, self.patience)
+            counter.integrate(values[position], at, self.patience)
         for position, highest in self.best:
             highest.take(values[position])
         self.values = values
@@ -121,6 +135,8 @@ class Gpu:
         address: Its PCI address, such as ``0000:3b:00.0``; empty if unknown.
         index: NVML's index of it.
         down: Why it does not answer; empty while it does.
+        gone_at: When the driver listed it no longer, in seconds of CLOCK_MONOTONIC; 0 if it does.
+        heard_at: When it was announced or read last, in seconds of CLOCK_MONOTONIC.
         read_at: When it was read last, in seconds of CLOCK_MONOTONIC; 0 before the first time.
         duration: How many seconds that took.
     """
@@ -131,6 +147,8 @@ class Gpu:
         self._usage = usage
         self.index = -1
         self.down = "starting"
+        self.gone_at = 0.0
+        self.heard_at = 0.0
         self.read_at = 0.0
         self.duration = 0.0
         self._intervals = intervals
@@ -141,8 +159,9 @@ class Gpu:
         self._constant: list[float | None] = []
         self._state: tuple[Series, ...] = ()
         self._series: tuple[Series, ...] = ()
-        self._facts = Block()
+        self._facts: Block | None = None
         self._awaits_use = False
+        self._new_probe = False
 
     def announce(self, frame: Device) -> None:
         """Take the columns of a probe's plan for this GPU."""
@@ -161,7 +180,7 @@ class Gpu:
         sampled: list[_Key] = []
         best: list[Metric] = []
         for section in self._sections.values():
-            if not section.read:
+            if not section.read or self._new_probe:
                 section.follow = list(self._counted(section.columns))
             integrated = list(self._to_integrate(section.columns, given))
             section.sampled = [item for item, _ in integrated]
@@ -171,6 +190,8 @@ class Gpu:
             best += [metric for _, metric in kept]
         labels = (str(frame.index), self.uuid)
         sources = list(dict.fromkeys(self._sources(frame, sampled)))
+        self._new_probe = False
+        self.heard_at, self.gone_at = time.monotonic(), 0.0
         self.index = frame.index
         self.address = frame.info["pci_bus_id"]
         self._usage.announce(frame.index)
@@ -193,7 +214,7 @@ class Gpu:
             *(Series(metric, (*labels, *part)) for metric, part in sampled),
             *(Series(metric, labels) for metric in best),
         )
-        self._collect()
+        self._facts = None
 
     def read(self, frame: Reading) -> None:
         """Take a reading."""
@@ -205,13 +226,27 @@ class Gpu:
             self._usage.take(frame.values[PROCESSES], frame.time, busy, energy)
         if CORE in frame.values:
             self.down = ""
-            self.read_at = frame.time
+            self.read_at = self.heard_at = frame.time
             self.duration = frame.duration
-        self._collect()
+        self._facts = None
 
-    def lose(self, frame: Down) -> None:
+    def lose(self, reason: str) -> None:
         """Take the news that the GPU does not answer any more."""
-        self.down = frame.reason
+        self.down = reason
+
+    def renew(self) -> None:
+        """Take the news that another probe is about to read the GPU."""
+        self._new_probe = True
+
+    def leave(self) -> None:
+        """Take the news that the driver lists the GPU no longer."""
+        if not self.gone_at:
+            self.gone_at = time.monotonic()
+        self.down = "not_listed"
+
+    def shown(self, now: float) -> bool:
+        """Whether the GPU is on the page: for a while after it left, so that this is seen."""
+        return not self.gone_at or now - self.gone_at <= _GONE_SECONDS
 
     def settled(self) -> bool:
         """Whether it has been read, or is known not to answer."""
@@ -239,10 +274,11 @@ class Gpu:
         age = round(now - self.read_at, 1) if self.read_at else None
         state = Block(self._state, [1.0, float(up), age])
         if up:
+            self._facts = self._facts or self._collect()
             return [state, self._facts, self._usage.block()]
         return [state, Block(self._series, [None] * len(self._series))]
 
-    def _collect(self) -> None:
+    def _collect(self) -> Block:
         """Put together what has been read: the same block until the next reading."""
         sections = self._sections.values()
         values = self._constant.copy()
@@ -250,7 +286,7 @@ class Gpu:
             values += section.values
         values += [item.counter.total for section in sections for item in section.sampled]
         values += [item.highest.value for section in sections for item in section.best]
-        self._facts = Block(self._series, values)
+        return Block(self._series, values)
 
     def _total(self, metric: Metric) -> float | None:
         """A counter of the whole GPU, if this card has it."""
@@ -260,7 +296,7 @@ class Gpu:
     def _counter(self, metric: Metric, labels: tuple[str, ...]) -> Counter:
         return self._counters.setdefault((metric, labels), Counter())
 
-    def _counted(self, columns: list[Column]) -> Iterator[tuple[int, Column, Counter]]:
+    def _counted(self, columns: list[Column]) -> Iterator[_Followed]:
         for position, column in enumerate(columns):
             metric = _BY_NAME[column.metric]
             if metric.type is not Type.COUNTER:
@@ -269,7 +305,7 @@ class Gpu:
             if column.wraps or column.source != "driver":
                 # Lower than before can now also mean a driver that was loaded anew, or a new probe.
                 counter.forget()
-            yield position, column, counter
+            yield _Followed(position, column, counter)
 
     def _to_integrate(
         self, columns: list[Column], from_driver: set[tuple[str, tuple[str, ...]]]

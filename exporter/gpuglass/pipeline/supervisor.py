@@ -2,20 +2,26 @@
 
 The ladder: SIGTERM, a wait, and then the process is left behind. It is never killed: a process
 that was killed in the middle of a driver call has frozen cards. That is why it is not one of
-asyncio's subprocesses, which kills what still runs when it lets go of it.
+asyncio's subprocesses, which kills what still runs when it lets go of it. Where all hang, the next
+probe leaves the GPU alone whose call was the first that did not return, and after a crash the one
+in whose call it was; some time later a probe is started that tries it again. docs/operations.md
+tells users of all this.
 """
 
 import asyncio
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, replace
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Series
 from gpuglass.pipeline.devices import Devices
 from gpuglass.pipeline.page import Block
+from gpuglass.pipeline.suspects import Suspects
 from gpuglass.probe import frames
 from gpuglass.probe.request import Request, encode
 
@@ -23,9 +29,10 @@ _log = logging.getLogger(__name__)
 
 # The probe's own word for "start me again at once".
 _EXIT_RENEW = 75
-_CAUSES = ("renewed", "exited", "crashed", "silent")
+_CAUSES = ("renewed", "retried", "exited", "crashed", "silent")
 _TERM_SECONDS = 5.0
 _POLL_SECONDS = 0.02
+_CURRENT_THREAD = re.compile(rb"^Current thread 0x([0-9a-f]+)", re.MULTILINE)
 _LONGEST_FRAME = 2**20
 _MOST_ABANDONED = 2
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
@@ -39,6 +46,27 @@ _SERIES = (
 )
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a GPU that does not answer is left alone, in seconds.
+
+    Attributes:
+        skip: Until a GPU that was left out is tried again; twice as long each time.
+        longest_skip: At the most.
+        stuck: Until the probe is replaced because something does not answer while the rest does;
+            twice as long each time.
+        longest_stuck: At the most.
+    """
+
+    skip: float = 60.0
+    longest_skip: float = 1800.0
+    stuck: float = 600.0
+    longest_stuck: float = 3600.0
+
+
+PATIENCE = Patience()
+
+
 class Supervisor:
     """Runs the probe's process and feeds its frames to ``devices``.
 
@@ -46,16 +74,29 @@ class Supervisor:
         devices: Takes the frames.
         request: What the probe is to read.
         deadline: Seconds of silence after which the probe is replaced.
+        patience: How long a GPU that does not answer is left alone.
     """
 
-    def __init__(self, devices: Devices, request: Request, deadline: float) -> None:
-        self._devices = devices
-        self._arguments = (sys.executable, "-m", "gpuglass.probe", encode(request))
+    def __init__(
+        self,
+        devices: Devices,
+        request: Request,
+        deadline: float,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self._devices, self._request, self._patience = devices, request, patience
+        self._command: tuple[str, ...] = (sys.executable, "-m", "gpuglass.probe")
         self._deadline = deadline + min(request.intervals.values(), default=0.0)
         self._process: subprocess.Popen[bytes] | None = None
         self._abandoned: list[subprocess.Popen[bytes]] = []
         self._restarts = dict.fromkeys(_CAUSES, 0)
         self._heard = 0.0
+        # Which GPU each thread of the probe reads.
+        self._threads: dict[int, int] = {}
+        self._suspects = Suspects(patience.skip, patience.longest_skip)
+        # Since when something does not answer, and how long that is left as it is.
+        self._troubled_at: float | None = None
+        self._stuck = patience.stuck
 
     def pids(self) -> list[int]:
         """The process ids of the probe, if there is one, and of those left behind."""
@@ -74,14 +115,20 @@ class Supervisor:
         while True:
             begin = time.monotonic()
             try:
-                cause = await self._run_probe()
+                crash = os.memfd_create("crash")
+                try:
+                    cause = await self._run_probe(crash)
+                finally:
+                    os.close(crash)
             except OSError as error:  # no memory, or too many processes
                 _log.error("the probe cannot be started: %s", error)
                 cause = "exited"
             finally:
                 await self._end()
-            self._devices.end(f"probe_{cause}")
+            self._devices.end(f"probe_{cause}", renewed=cause in ("renewed", "retried"))
             self._restarts[cause] += 1
+            if cause == "retried":
+                continue
             if time.monotonic() - begin > _GOOD_SECONDS:
                 delay = _FIRST_DELAY
             _log.warning("the probe ended (%s); the next one starts in %g s", cause, delay)
@@ -90,12 +137,19 @@ class Supervisor:
             while self._count_abandoned() >= _MOST_ABANDONED:
                 await asyncio.sleep(_LONGEST_DELAY)
 
-    async def _run_probe(self) -> str:
-        """Start a probe and listen to it until it ends or stops talking; return why."""
+    async def _run_probe(self, crash: int) -> str:
+        """Start a probe and listen to it until it ends or stops talking; return why.
+
+        Args:
+            crash: File descriptor of what Python writes when a signal ends it.
+        """
+        self._threads = {}
         # A module of the same name in the working directory must not be taken for one of ours.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+        request = replace(self._request, skip=self._suspects.skipped(), crash=crash)
         self._process = process = subprocess.Popen(
-            self._arguments,
+            (*self._command, encode(request)),
+            pass_fds=(crash,),
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -110,26 +164,72 @@ class Supervisor:
         try:
             while not reader.done():
                 await asyncio.wait({reader}, timeout=1.0)
-                if self._is_silent(begin, time.monotonic()):
+                now = time.monotonic()
+                if self._is_silent(begin, now):
                     _log.error("the probe tells nothing of the GPUs any more")
+                    self._accuse(self._devices.suspect(), now)
                     return "silent"
+                if self._should_retry(begin, now):
+                    return "retried"
         finally:
             reader.cancel()
             pipe.close()
         if not await _ended(process):
             return "silent"
         if process.returncode == _EXIT_RENEW:
+            self._suspects.release_all()
             return "renewed"
-        return "crashed" if process.returncode < 0 else "exited"
+        if process.returncode >= 0:
+            return "exited"
+        self._accuse(self._crashed_in(crash), time.monotonic())
+        return "crashed"
 
     def _is_silent(self, begin: float, now: float) -> bool:
         """Whether a probe that was started at ``begin`` has stopped talking, or hangs in NVML."""
         if now - self._heard > self._deadline or self._devices.stuck(now, self._deadline):
             return True
         news = self._devices.changed_at
-        if news > begin and self._devices.complete():
+        if news > begin and self._devices.answered():
             return False
         return now - max(begin, news) > _FIRST_ANSWER_SECONDS
+
+    def _accuse(self, suspect: int | None, now: float) -> None:
+        """Have the next probes leave a GPU alone for a while, if it is known which."""
+        if suspect is not None:
+            _log.error("GPU %d is left alone for now: it was in a call on it", suspect)
+            self._suspects.accuse(suspect, now)
+
+    def _crashed_in(self, crash: int) -> int | None:
+        """The index of the GPU in whose thread the probe crashed, if it was in one."""
+        found = _CURRENT_THREAD.search(os.pread(crash, _LONGEST_FRAME, 0))
+        return self._threads.get(int(found[1], 16)) if found else None
+
+    def _should_retry(self, begin: float, now: float) -> bool:
+        """Whether another probe may reach what the one that was started at ``begin`` does not.
+
+        One that does not end may hold what the next one needs, so beside one that was left behind
+        nothing is tried: it would cost the GPUs that answer.
+        """
+        if now - begin > self._patience.skip:
+            self._suspects.acquit(self._devices.well(now))
+        if not self._devices.troubled(now):
+            self._troubled_at = None
+        elif self._troubled_at is None:
+            self._troubled_at = now
+        if self._devices.all_well(now):
+            self._stuck = self._patience.stuck
+        if self._count_abandoned():
+            return False
+        if self._suspects.due(now):
+            self._suspects.release(now)
+            _log.info("a GPU that did not answer is tried again")
+            return True
+        if self._troubled_at is not None and now - self._troubled_at > self._stuck:
+            self._troubled_at = None
+            self._stuck = min(2 * self._stuck, self._patience.longest_stuck)
+            _log.warning("something has not answered for long: another probe tries it")
+            return True
+        return False
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         while True:
@@ -138,7 +238,10 @@ class Supervisor:
                 if not line:
                     return
                 self._heard = time.monotonic()
-                self._devices.take(frames.decode(line))
+                frame = frames.decode(line)
+                if isinstance(frame, frames.Thread):
+                    self._threads[frame.ident] = frame.gpu
+                self._devices.take(frame)
             except Exception as error:  # one bad frame must not end the others
                 _log.error("the probe sends what cannot be used: %r", error)
 

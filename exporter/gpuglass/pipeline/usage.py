@@ -96,6 +96,7 @@ class Usage:
         self._written: object = None
         self._unknown = False
         self._looks = 0
+        self._changed = False
         self._shape: tuple[object, ...] = ()
         self._series: tuple[Series, ...] = ()
         self._values: list[float | None] = []
@@ -118,7 +119,7 @@ class Usage:
         self._unknown = bool(self._pids)
         self._looks = 0
         if listed is None:
-            self._shape, self._series, self._values = (), (), []
+            self._shape, self._series, self._values, self._changed = (), (), [], False
 
     def take(
         self,
@@ -146,6 +147,10 @@ class Usage:
         """The GPU's part of the page, with those whose owners are known by now."""
         if self._unknown:
             self._look()
+        if self._changed:
+            self._changed = False
+            self._hold()
+            self._write()
         return Block(self._series, self._values)
 
     def settled(self) -> bool:
@@ -155,7 +160,7 @@ class Usage:
         return not self._unknown or self._looks > _LOOKS
 
     def _look(self) -> None:
-        """Find the owners, and write what is known; a process has no series before."""
+        """Find the owners; a process has no series before its own is known."""
         people = self._resolver.known(self._pids)
         if people != self._people or not self._groups:
             self._people = people
@@ -163,8 +168,7 @@ class Usage:
         self._unknown = len(people) < len(self._pids)
         self._looks += 1
         self._settle()
-        self._hold()
-        self._write()
+        self._changed = True
 
     def _group(self) -> None:
         """Find each owner's processes, by their positions in the list."""

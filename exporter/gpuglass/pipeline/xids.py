@@ -1,7 +1,7 @@
 """The XIDs of all GPUs, from one source."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpuglass.catalogue import exporter, xids
@@ -32,6 +32,8 @@ class Xids:
     def __init__(self) -> None:
         self.source, self.why = "", ""
         self._seen: dict[tuple[str, int], _Seen] = {}
+        # Which GPU is at each PCI address, without the function.
+        self._places: dict[str, str] = {}
         self._shape: tuple[object, ...] = ()
         self._series: tuple[Series, ...] = ()
 
@@ -57,8 +59,10 @@ class Xids:
             gpu: The GPU's UUID, or its PCI address without the function.
             xid: The number.
             count: How often it came.
-            time: When it came last, in Unix seconds.
+            time: When it came last, in Unix seconds; earlier than the one before if the clock was
+                set back.
         """
+        gpu = self._places.get(gpu, gpu)
         key = gpu, xid
         if key not in self._seen:
             if sum(1 for other, _ in self._seen if other == gpu) >= _MOST_CODES:
@@ -67,20 +71,31 @@ class Xids:
             self._seen[key] = _Seen()
         seen = self._seen[key]
         seen.count += count
-        seen.last = max(seen.last, time)
+        seen.last = time
 
-    def block(self, gpus: Iterable[tuple[str, str, str]]) -> Block:
+    def place(self, uuid: str, address: str) -> None:
+        """Take the news which GPU is at a PCI address: what is known of the address is its.
+
+        What comes from there later is another's, if another card takes its place.
+        """
+        place = address.rpartition(".")[0]
+        self._places[place] = uuid
+        for gpu, xid in [key for key in self._seen if key[0] == place]:
+            seen = self._seen.pop((gpu, xid))
+            self.add(uuid, xid, seen.count, seen.last)
+
+    def block(self, indexes: Mapping[str, str | None]) -> Block:
         """The page's part.
 
         Args:
-            gpus: Index, UUID and PCI address of each known GPU.
+            indexes: The index of each GPU by its UUID; ``None`` if it is not on the page.
         """
         if not self.source:
             return Block()
-        known = {}
-        for index, uuid, address in gpus:
-            known[uuid] = known[address.rpartition(".")[0]] = (index, uuid)
-        labels = [(*known.get(gpu, ("", gpu)), str(xid)) for gpu, xid in self._seen]
+        shown = {
+            key: seen for key, seen in self._seen.items() if indexes.get(key[0], "") is not None
+        }
+        labels = [(indexes.get(gpu) or "", gpu, str(xid)) for gpu, xid in shown]
         shape = (self.source, self.why, *labels)
         if shape != self._shape:
             self._shape = shape
@@ -89,6 +104,6 @@ class Xids:
                 *(Series(m, one) for one in labels for m in (xids.XID_ERRORS, xids.XID_LAST)),
             )
         values: list[float | None] = [1.0]
-        for seen in self._seen.values():
+        for seen in shown.values():
             values += [float(seen.count), seen.last]
         return Block(self._series, values)

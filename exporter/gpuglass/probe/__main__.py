@@ -4,6 +4,8 @@ The main thread never calls NVML, so that it can always end the process: when to
 or when its standard input closes because the parent is gone.
 """
 
+import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -15,6 +17,7 @@ import pynvml
 from gpuglass.probe import frames, identity, request
 from gpuglass.probe.events import Events
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
+from gpuglass.probe.whereabouts import NO_GPU, StoppedError, Whereabouts
 from gpuglass.probe.worker import Worker
 
 # The parent starts another probe at once: nothing is wrong with this one but its view of NVML.
@@ -22,6 +25,8 @@ EXIT_RENEW = 75
 # Time that calls under way get to come back before the process ends.
 _GRACE_SECONDS = 1.0
 _COUNT_SECONDS = 10.0
+# The parent is told at least so often that the probe lives; a call that takes longer is late.
+_ALIVE_SECONDS = 1.0
 # These leave nothing behind in the library, so the same process may try again.
 _RETRY = frozenset({pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED})
 _RETRY_SECONDS = 2.0
@@ -32,11 +37,11 @@ class Probe:
 
     def __init__(self, asked: request.Request) -> None:
         self._asked = asked
-        self._tick = min(asked.intervals.values())
+        self._tick = min(_ALIVE_SECONDS, *asked.intervals.values())
         self._stop = threading.Event()
         self._exit_code = 0
         self._library: Library | None = None
-        self._workers: list[Worker] = []
+        self._where: list[Whereabouts] = []
         self._pipe = os.dup(1)
         self._pipe_lock = threading.Lock()
         # What a library prints goes to the log, not into the frames.
@@ -53,12 +58,13 @@ class Probe:
         for task in (self._watch_parent, self._watch_driver):
             threading.Thread(target=task, daemon=True).start()
         while not self._stop.wait(self._tick):
-            self._emit(frames.Alive(self._waiting()))
+            self._emit(frames.Alive(self._late()))
         self._let_go()
         return self._exit_code
 
     def _end(self, code: int) -> None:
-        self._exit_code = code
+        if not self._stop.is_set():
+            self._exit_code = code
         self._stop.set()
 
     def _emit(self, frame: frames.Frame) -> None:
@@ -76,56 +82,94 @@ class Probe:
         self._end(0)
 
     def _watch_driver(self) -> None:
-        """Start NVML and a worker for each GPU; end the process when their number changes."""
+        with contextlib.suppress(StoppedError):
+            where = self._new_whereabouts(NO_GPU)
+            driver = self._start_driver(where)
+            if driver:
+                self._start_threads(driver)
+                self._count(driver.devices, where)
+
+    def _start_driver(self, where: Whereabouts) -> frames.Driver | None:
+        """Start NVML, again and again where that can help.
+
+        Raises:
+            StoppedError: The process ends.
+        """
         while True:
             try:
-                self._library = Library()
+                self._library = Library(enter=where.enter)
                 driver = identity.driver(self._library)
-                break
             except NvmlError as error:
+                where.leave()
                 self._emit(frames.Failure(error.reason, _ADVICE.get(error.code, "")))
                 time.sleep(_RETRY_SECONDS)
                 if error.code not in _RETRY:
                     self._end(EXIT_RENEW)
-                    return
-        self._emit(driver)
+                    return None
+            else:
+                where.leave()
+                self._emit(driver)
+                return driver
+
+    def _start_threads(self, driver: frames.Driver) -> None:
+        assert self._library
+        indexes = [index for index in range(driver.devices) if index not in self._asked.skip]
         for index in range(driver.devices):
-            worker = Worker(self._library, index, self._asked, self._emit, self._fatal)
-            self._workers.append(worker)
-            worker.start()
+            if index not in indexes:
+                self._emit(frames.Down("", index, "skipped"))
+                continue
+            where = self._new_whereabouts(index)
+            Worker(self._library, where, self._asked, self._emit, self._fatal).start()
         if self._asked.xids:
-            Events(self._library, driver.devices, self._emit).start()
-        while True:
+            Events(self._library, self._new_whereabouts(NO_GPU), indexes, self._emit).start()
+
+    def _count(self, devices: int, where: Whereabouts) -> None:
+        """End the process when there are more GPUs, or fewer.
+
+        Raises:
+            StoppedError: The process ends.
+        """
+        assert self._library
+        changed = False
+        while not changed:
             time.sleep(_COUNT_SECONDS)
             try:
-                changed = self._library.number("nvmlDeviceGetCount_v2") != driver.devices
+                changed = self._library.number("nvmlDeviceGetCount_v2") != devices
             except NvmlError as error:
                 if error.code in PROCESS_STALE:
+                    where.leave()
                     self._fatal(error)
                     return
-                continue
-            if changed:
-                self._end(EXIT_RENEW)
+            where.leave()
+        self._end(EXIT_RENEW)
 
     def _fatal(self, error: NvmlError) -> None:
         self._emit(frames.Failure(error.reason, _ADVICE.get(error.code, "")))
         self._end(EXIT_RENEW)
 
-    def _waiting(self) -> dict[str, tuple[str, float]]:
-        return {
-            worker.uuid: waiting
-            for worker in self._workers
-            if (waiting := worker.waiting()) and waiting[1] > self._tick
-        }
+    def _new_whereabouts(self, index: int) -> Whereabouts:
+        where = Whereabouts(index, self._stop)
+        self._where.append(where)
+        return where
+
+    def _late(self) -> list[frames.Waiting]:
+        """The calls that should have returned by now."""
+        waiting = [(where.index, where.waiting()) for where in self._where]
+        return [
+            frames.Waiting(index, *call) for index, call in waiting if call and call[1] > self._tick
+        ]
 
     def _let_go(self) -> None:
-        """Shut NVML down, unless a call is still in it: that would wait for the call."""
+        """Shut NVML down, unless a call is still in it: that would wait for the call.
+
+        No call begins any more: whoever wants to make one is stopped.
+        """
         deadline = time.monotonic() + _GRACE_SECONDS
-        while any(worker.waiting() for worker in self._workers):
-            if time.monotonic() > deadline:
+        while waits := [waiting for where in self._where if (waiting := where.waiting())]:
+            if time.monotonic() > deadline or any(wait > _GRACE_SECONDS for _, wait in waits):
                 return
             time.sleep(0.01)
-        if self._library and self._workers:
+        if self._library:
             shutdown = threading.Thread(target=self._library.shutdown, daemon=True)
             shutdown.start()
             shutdown.join(_GRACE_SECONDS)
@@ -143,7 +187,10 @@ _ADVICE = {
 
 def main() -> None:
     """Run the probe as its command line asks."""
-    probe = Probe(request.decode(sys.argv[1]))
+    asked = request.decode(sys.argv[1])
+    if asked.crash >= 0:
+        faulthandler.enable(asked.crash)
+    probe = Probe(asked)
     # Without the interpreter's own end: it would wait for threads that are stuck in the driver.
     os._exit(probe.run())
 

@@ -63,7 +63,6 @@ def numbers(
     divide: int = 1,
     multiply: int = 1,
     unknown: int | None = None,
-    most: int | None = None,
     type: Any = ctypes.c_uint,
 ) -> Make:
     """A function that writes numbers into its last parameters.
@@ -75,19 +74,19 @@ def numbers(
         divide: What to divide by. A percentage divided by 100 prints as 0.37; one multiplied by
             0.01 as 0.37000000000000005.
         multiply: What to multiply by, where ``divide`` is 1.
-        unknown: The number that stands for "not known".
-        most: The highest number that can be true; a higher one is left out.
+        unknown: The number that stands for "not known", besides all bits set.
         type: The C type of the numbers.
     """
 
     def make(library: Library, device: Handle) -> Call:
         outputs = [type() for _ in columns]
         wanted = [out for out, column in zip(outputs, columns, strict=True) if column]
+        all_bits = type(-1).value
 
         def values() -> Values:
             return [
                 None
-                if out.value == unknown or (most is not None and out.value > most)
+                if out.value == unknown or out.value == all_bits
                 else out.value * multiply
                 if divide == 1
                 else out.value / divide
@@ -238,6 +237,13 @@ _VALUE_FORMATS = {
     pynvml.NVML_VALUE_TYPE_SIGNED_INT: "i4x",
     pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: "H6x",
 }
+# All bits set: "not available".
+_UNKNOWN = {
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: 2**32 - 1,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: 2**64 - 1,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: 2**64 - 1,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: 2**16 - 1,
+}
 _SYMBOL = "nvmlDeviceGetFieldValues"
 
 
@@ -266,6 +272,7 @@ class FieldBatch(Call):
         self._adds_up = len(self.columns) < len(fields)
         self._scales = tuple((field.divide, field.multiply) for field in fields)
         self._types: tuple[int, ...] = ()
+        self._unknown: tuple[int | None, ...] = ()
         self._layout = struct.Struct("")
 
     def _decode(self) -> Values:
@@ -273,14 +280,19 @@ class FieldBatch(Call):
         row = self._layout.unpack_from(self._buffer) if self._types else ()
         if not self._types or row[0::3] != self._types:
             self._types = tuple(entry.valueType for entry in self._buffer)
+            self._unknown = tuple(_UNKNOWN.get(type) for type in self._types)
             self._layout = struct.Struct(
                 "=" + "".join(f"24xii{_VALUE_FORMATS.get(type, 'Q')}" for type in self._types)
             )
             row = self._layout.unpack_from(self._buffer)
         values = [
-            None if code else value * multiply if divide == 1 else value / divide
-            for code, value, (divide, multiply) in zip(
-                row[1::3], row[2::3], self._scales, strict=True
+            None
+            if code or value == unknown
+            else value * multiply
+            if divide == 1
+            else value / divide
+            for code, value, unknown, (divide, multiply) in zip(
+                row[1::3], row[2::3], self._unknown, self._scales, strict=True
             )
         ]
         for place, convert in self._convert:

@@ -56,6 +56,15 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Thread:
+    """A thread begins to read the GPU at an index; ``ident`` is Python's number of it."""
+
+    kind: ClassVar[str] = "thread"
+    gpu: int
+    ident: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """The values of some groups of a GPU's columns; ``None`` where a call failed this time."""
 
@@ -136,18 +145,32 @@ class Failure:
     message: str
 
 
+class Waiting(NamedTuple):
+    """A call that has not returned yet.
+
+    Attributes:
+        gpu: Index of the GPU that is asked; negative if it is none.
+        call: The function's name.
+        seconds: For how long.
+    """
+
+    gpu: int
+    call: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Alive:
-    """The probe runs; ``waiting`` names the call that each late GPU is in, and for how long."""
+    """The probe runs; ``waiting`` are the calls that are late."""
 
     kind: ClassVar[str] = "alive"
-    waiting: dict[str, tuple[str, float]]
+    waiting: list[Waiting]
 
 
-Frame = Driver | Device | Reading | Processes | Xid | XidSource | Down | Failure | Alive
+Frame = Driver | Device | Thread | Reading | Processes | Xid | XidSource | Down | Failure | Alive
 _KINDS: dict[str, Any] = {
     frame.kind: frame
-    for frame in (Driver, Device, Reading, Processes, Xid, XidSource, Down, Failure, Alive)
+    for frame in (Driver, Device, Thread, Reading, Processes, Xid, XidSource, Down, Failure, Alive)
 }
 
 
@@ -176,6 +199,8 @@ def decode(line: bytes) -> Frame:
             ]
         elif isinstance(frame, Processes) and frame.processes:
             frame.processes[:] = [Process(*process) for process in frame.processes]
+        elif isinstance(frame, Alive):
+            frame.waiting[:] = [Waiting(*call) for call in frame.waiting]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a frame: {line[:80]!r}") from error
     return frame

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gpuglass.catalogue.bounds import possible
 from gpuglass.catalogue.model import Metric
 from gpuglass.probe.calls import Call, Field, FieldBatch, Make, supported_fields
 from gpuglass.probe.frames import Column
@@ -79,6 +80,7 @@ class Section:
     What this card, driver or permission refuses for good is dropped when it is built.
 
     Attributes:
+        failure: What the last reading failed with, if not one call succeeded.
         missing: For each column of a field that the card does not give, the reason.
         refused: Why nothing at all is given; empty where something is.
         columns: What ``read`` returns.
@@ -90,6 +92,7 @@ class Section:
     def __init__(self, group: Group, card: Card) -> None:
         self._card = card
         self._reasons: list[str] = []
+        self.failure: NvmlError | None = None
         found = self._discover(group)
         if found.refused:
             self._reasons.append(found.refused)
@@ -99,6 +102,7 @@ class Section:
         calls = [call for fact in facts if (call := self._first(fact))]
         self._calls = calls + self._batch([*group.fields, *found.fields], group.instead)
         self.columns = [column for call in self._calls for column in call.columns]
+        self._ranges = [possible(column.metric) for column in self.columns]
         self.refused = "" if self.columns else self._why()
 
     def outdated(self) -> bool:
@@ -112,20 +116,28 @@ class Section:
             enter: Told the name of each function before it is called.
 
         Returns:
-            A value for each of ``columns``; ``None`` where the driver gave none this time.
+            A value for each of ``columns``; ``None`` where the driver gave none this time, or one
+            that cannot be true.
 
         Raises:
             NvmlError: The GPU is gone, or NVML has to be started again.
         """
         values: list[float | None] = []
+        failures = []
         for call in self._calls:
             enter(call.symbol)
             try:
                 values += call.read()
             except NvmlError as error:
                 raise_if_fatal(error)
+                failures.append(error)
                 values += [None] * len(call.columns)
-        return values
+        none_succeeded = failures and len(failures) == len(self._calls)
+        self.failure = failures[-1] if none_succeeded else None
+        return [
+            value if value is None or low <= value <= high else None
+            for value, (low, high) in zip(values, self._ranges, strict=True)
+        ]
 
     def _discover(self, group: Group) -> Found:
         if group.discover is None:

@@ -5,7 +5,9 @@ read: they cost seven times as much as a prepared call, and ten of them share on
 threads.
 """
 
+import copy
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import pynvml
@@ -59,16 +61,29 @@ class NvmlError(Exception):
 class Library:
     """An initialised NVML.
 
+    Args:
+        path: Where it is.
+        enter: Told the name of each function that is looked up: it is called next.
+
     Raises:
         NvmlError: The library is not there (``library_not_found``) or does not start.
     """
 
-    def __init__(self, path: str = LIBRARY) -> None:
+    def __init__(
+        self, path: str = LIBRARY, enter: Callable[[str], None] = lambda symbol: None
+    ) -> None:
+        self._enter = enter
         try:
             self._library = ctypes.CDLL(path)
         except OSError:
             raise NvmlError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND) from None
         self.call("nvmlInit_v2")
+
+    def for_thread(self, enter: Callable[[str], None]) -> "Library":
+        """The same NVML for another thread, which is told of its own calls."""
+        library = copy.copy(self)
+        library._enter = enter
+        return library
 
     def function(self, symbol: str) -> Any:
         """The C function.
@@ -76,6 +91,7 @@ class Library:
         Raises:
             NvmlError: This driver is too old to have it (``function_not_found``).
         """
+        self._enter(symbol)
         try:
             return getattr(self._library, symbol)
         except AttributeError:
@@ -110,5 +126,5 @@ class Library:
         return handle
 
     def shutdown(self) -> None:
-        """Let go of the GPUs."""
-        self.call("nvmlShutdown")
+        """Let go of the GPUs; told to nobody."""
+        self._library.nvmlShutdown()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from gpuglass.catalogue import processes as metrics
-from gpuglass.catalogue.groups import PROCESSES
+from gpuglass.catalogue.groups import CORE, PROCESSES
 from gpuglass.probe.frames import Column
 from gpuglass.probe.group import Card, Section
 from gpuglass.probe.group import column as column_of
@@ -98,11 +98,14 @@ class Plan:
             time.
 
         Raises:
-            NvmlError: The GPU is gone, or NVML has to be started again.
+            NvmlError: The GPU is gone, answers nothing, or NVML has to be started again.
         """
-        values = {
-            name: self._sections[name].read(enter) for name in groups if name in self._sections
-        }
+        values = {}
+        for name in groups:
+            if section := self._sections.get(name):
+                values[name] = section.read(enter)
+                if name == CORE and section.failure:
+                    raise section.failure
         if self.processes and PROCESSES in groups:
             values[PROCESSES] = self.processes.read(enter)
         return values

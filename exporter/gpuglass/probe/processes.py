@@ -7,6 +7,8 @@ from typing import Any
 
 import pynvml
 
+from gpuglass.catalogue import processes as metrics
+from gpuglass.catalogue.bounds import possible
 from gpuglass.probe.frames import PROCESS_VALUES, Process
 from gpuglass.probe.group import raise_if_fatal
 from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
@@ -17,8 +19,8 @@ _TYPES = {
     "mps": "nvmlDeviceGetMPSComputeRunningProcesses",
 }
 _UTILIZATION = "nvmlDeviceGetProcessUtilization"
-_NO_MEMORY = 2**64 - 1
 _NO_INSTANCE = 2**32 - 1
+_MOST_MEMORY = possible(metrics.PROCESS_MEMORY.name)[1]
 _FIRST_ROOM = 64
 # A driver that asks for more room than this is mistaken.
 _MOST_ROOM = 2**16
@@ -195,7 +197,7 @@ def _process(type: str, info: Any) -> tuple[Process, int | None]:
     process = Process(
         info.pid, type, _instance(info, "gpuInstanceId"), _instance(info, "computeInstanceId")
     )
-    return process, None if info.usedGpuMemory == _NO_MEMORY else info.usedGpuMemory
+    return process, info.usedGpuMemory if info.usedGpuMemory <= _MOST_MEMORY else None
 
 
 def _instance(info: Any, name: str) -> str:
@@ -217,6 +219,9 @@ class _Use:
     def __init__(self, library: Library, device: Handle) -> None:
         self.refused = ""
         self._seen = 0
+        # Samples of before, by which new ones are known where their times have gone back.
+        self._old: frozenset[tuple[int, int]] | None = None
+        self._look_at = 0.0
         self._last: dict[int, tuple[float, ...]] = {}
         self._last_at = 0.0
         try:
@@ -236,21 +241,40 @@ class _Use:
         if self.refused:
             return None
         enter(_UTILIZATION)
-        since = ctypes.c_ulonglong(self._seen)
+        samples = self._new()
+        now = time.monotonic()
+        if samples:
+            self._seen = max(sample.timeStamp for sample in samples)
+            self._last, self._last_at = _means(samples), now
+            self._look_at = now + _SAMPLE_SECONDS
+        elif now - self._last_at > _SAMPLE_SECONDS:
+            self._last = {}
+        return self._last
+
+    def _new(self) -> list[Any]:
+        old = self._old or frozenset()
+        samples = [sample for sample in self._since(self._seen) if _key(sample) not in old]
+        if samples or time.monotonic() < self._look_at:
+            return samples
+        # Nobody used the GPU; or the clock was set back, and new samples are older than the last.
+        self._look_at = time.monotonic() + _SAMPLE_SECONDS
+        samples = self._since(0)
+        known, self._old = self._old, frozenset(map(_key, samples))
+        return [] if known is None else [s for s in samples if _key(s) not in known]
+
+    def _since(self, moment: int) -> list[Any]:
+        since = ctypes.c_ulonglong(moment)
         try:
             answer = self._array.read(lambda count, entries: (entries, count, since))
         except NvmlError as error:
             if error.code != pynvml.NVML_ERROR_NOT_FOUND:
                 raise
-            answer = b""
-        now = time.monotonic()
-        samples = list(self._array.entries(answer))
-        if samples:
-            self._seen = max(sample.timeStamp for sample in samples)
-            self._last, self._last_at = _means(samples), now
-        elif now - self._last_at > _SAMPLE_SECONDS:
-            self._last = {}
-        return self._last
+            return []
+        return list(self._array.entries(answer))
+
+
+def _key(sample: Any) -> tuple[int, int]:
+    return sample.pid, sample.timeStamp
 
 
 def _means(samples: list[Any]) -> dict[int, tuple[float, ...]]:

@@ -13,11 +13,16 @@ class Request:
             first.
         xids: Whether to wait for the XIDs that NVML tells of.
         each_nvlink: Whether to read each NVLink by itself, not the sum of all.
+        skip: Indexes of GPUs that must not be touched: their calls did not return.
+        crash: File descriptor of what is to tell, after a crash, which thread it was in; -1 for
+            none.
     """
 
     intervals: dict[str, float]
     xids: bool = False
     each_nvlink: bool = False
+    skip: tuple[int, ...] = ()
+    crash: int = -1
 
 
 def encode(request: Request) -> str:
@@ -32,6 +37,7 @@ def decode(argument: str) -> Request:
         ValueError: The argument is not from ``encode``.
     """
     try:
-        return Request(**json.loads(argument))
-    except (ValueError, TypeError) as error:
+        fields = json.loads(argument)
+        return Request(**{**fields, "skip": tuple(fields["skip"])})
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"not a request: {argument!r}") from error

@@ -9,8 +9,12 @@ from gpuglass.probe import frames, identity
 from gpuglass.probe.nvml import PROCESS_STALE, Library, NvmlError
 from gpuglass.probe.plan import Plan
 from gpuglass.probe.request import Request
+from gpuglass.probe.whereabouts import StoppedError, Whereabouts
 
-_LOST_RETRY_SECONDS = 60.0
+# A GPU that is gone is asked again so many seconds later, and then less and less often.
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 1.0, 60.0
+# A handle may come to mean another card: GPUs were taken out and found again.
+_IDENTITY_SECONDS = 10.0
 
 
 class Worker(threading.Thread):
@@ -18,7 +22,7 @@ class Worker(threading.Thread):
 
     Args:
         library: NVML.
-        index: NVML's index of the GPU.
+        where: Tells others in which call the thread is.
         asked: What to read; of its groups the first one the most often.
         emit: Sends a frame to the parent.
         fatal: Told when NVML has to be started again, in a new process.
@@ -27,43 +31,48 @@ class Worker(threading.Thread):
     def __init__(
         self,
         library: Library,
-        index: int,
+        where: Whereabouts,
         asked: Request,
         emit: Callable[[frames.Frame], None],
         fatal: Callable[[NvmlError], None],
     ) -> None:
-        super().__init__(name=f"gpu-{index}", daemon=True)
+        super().__init__(name=f"gpu-{where.index}", daemon=True)
         self.uuid = ""
-        self._library, self._index, self._asked = library, index, asked
-        self._emit, self._fatal = emit, fatal
-        self._call = ""
-        self._since = 0.0
-
-    def waiting(self) -> tuple[str, float] | None:
-        """The NVML function that the thread is in and for how long, if it is reading now."""
-        call = self._call
-        return (call, round(time.monotonic() - self._since, 3)) if call else None
+        self._library, self._where = library.for_thread(where.enter), where
+        self._asked, self._emit, self._fatal = asked, emit, fatal
+        self._retry = _FIRST_RETRY_SECONDS
 
     def run(self) -> None:
         """Plan, read until the GPU is gone, and try again a while later."""
+        index = self._where.index
+        self._emit(frames.Thread(index, threading.get_ident()))
         while True:
             try:
-                self._read_until_gone()
+                self._read_while_there()
+                continue
+            except StoppedError:
+                return
             except NvmlError as error:
-                self._leave()
+                self._where.leave()
                 if error.code in PROCESS_STALE:
                     self._fatal(error)
                     return
-                self._emit(frames.Down(self.uuid, self._index, error.reason))
+                self._emit(frames.Down(self.uuid, index, error.reason))
             except Exception as error:  # a fault of ours must not end the thread unseen
-                self._leave()
-                print(f"gpuglass probe: GPU {self._index}: {error!r}", file=sys.stderr, flush=True)
-                self._emit(frames.Down(self.uuid, self._index, "internal_error"))
-            time.sleep(_LOST_RETRY_SECONDS)
+                self._where.leave()
+                print(f"gpuglass probe: GPU {index}: {error!r}", file=sys.stderr, flush=True)
+                self._emit(frames.Down(self.uuid, index, "internal_error"))
+            time.sleep(self._retry)
+            self._retry = min(2 * self._retry, _LONGEST_RETRY_SECONDS)
 
-    def _read_until_gone(self) -> None:
-        self._enter("nvmlDeviceGetHandleByIndex_v2")
-        device = self._library.device(self._index)
+    def _read_while_there(self) -> None:
+        """Read the card until another one has taken its index.
+
+        Raises:
+            NvmlError: It does not answer any more, or NVML has to be started again.
+            StoppedError: The process ends.
+        """
+        device = self._library.device(self._where.index)
         self.uuid = identity.uuid(self._library, device)
         info = identity.info(self._library, device)
         plan = Plan(self._library, device, self._asked)
@@ -71,33 +80,33 @@ class Worker(threading.Thread):
         intervals = self._asked.intervals
         due = dict.fromkeys(intervals, 0.0)
         tick = min(intervals.values())
+        look_at = time.monotonic() + _IDENTITY_SECONDS
         listed: object = "nobody has been told"
         while True:
             begin = time.monotonic()
+            if begin >= look_at:
+                if identity.uuid(self._library, device) != self.uuid:
+                    return
+                look_at = begin + _IDENTITY_SECONDS
             groups = [group for group, moment in due.items() if moment <= begin]
-            if plan.renew(groups, self._enter):
+            if plan.renew(groups, self._where.enter):
                 self._announce(info, plan)
-            values = plan.read(groups, self._enter)
+            values = plan.read(groups, self._where.enter)
             if plan.processes and plan.processes.listed is not listed:
                 listed = plan.processes.listed
                 self._emit(frames.Processes(self.uuid, plan.processes.listed))
             now = time.monotonic()
             self._emit(frames.Reading(self.uuid, now, now - begin, values))
-            self._leave()
+            self._where.leave()
+            self._retry = _FIRST_RETRY_SECONDS
             due |= {group: _next(intervals[group], begin) for group in groups}
             time.sleep(_next(tick, now) - now)
 
     def _announce(self, info: dict[str, str], plan: Plan) -> None:
         missing = [(*column[:2], reason) for column, reason in plan.missing.items()]
-        self._emit(frames.Device(self.uuid, self._index, info, plan.columns, missing, plan.refused))
-
-    def _enter(self, call: str) -> None:
-        if not self._call:
-            self._since = time.monotonic()
-        self._call = call
-
-    def _leave(self) -> None:
-        self._call = ""
+        self._emit(
+            frames.Device(self.uuid, self._where.index, info, plan.columns, missing, plan.refused)
+        )
 
 
 def _next(interval: float, now: float) -> float:

@@ -79,7 +79,6 @@ GROUP = Group(
                 pynvml.c_nvmlUtilization_t,
                 {"gpu": column(metrics.UTILIZATION), "memory": column(metrics.MEMORY_ACTIVITY)},
                 divide=100,
-                valid=lambda rates: rates.gpu <= 100 and rates.memory <= 100,
             ),
         ),
         (

@@ -14,11 +14,7 @@ _ENGINES = {
 GROUP = Group(
     facts=[
         # The second number is the sampling period, in microseconds.
-        (
-            calls.numbers(
-                symbol, [column(metrics.ENGINE_UTILIZATION, engine), None], divide=100, most=100
-            ),
-        )
+        (calls.numbers(symbol, [column(metrics.ENGINE_UTILIZATION, engine), None], divide=100),)
         for engine, symbol in _ENGINES.items()
     ],
 )

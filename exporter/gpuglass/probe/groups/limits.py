@@ -68,6 +68,7 @@ GROUP = Group(
                 "nvmlDeviceGetBAR1MemoryInfo",
                 pynvml.c_nvmlBAR1Memory_t,
                 {"bar1Total": column(metrics.BAR1_TOTAL), "bar1Used": column(metrics.BAR1_USED)},
+                valid=lambda memory: memory.bar1Used <= memory.bar1Total,
             ),
         ),
         (

@@ -37,7 +37,6 @@ GROUP = Group(
                     [column(metrics.ENCODER_CAPACITY, codec)],
                     number,
                     divide=100,
-                    most=100,
                 ),
             )
             for codec, number in _CODECS.items()
