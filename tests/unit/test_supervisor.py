@@ -17,6 +17,7 @@ from tests.unit.devices import new_devices
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.pipeline import supervisor as module
+from gpuglass.pipeline.gate import RELEASED, SUSPENDED, Gate
 from gpuglass.pipeline.supervisor import PATIENCE, Patience, Supervisor
 from gpuglass.probe import frames
 from gpuglass.probe.request import Request
@@ -30,7 +31,9 @@ class Supervised:
 
     def __init__(self, program: Path, deadline: float, patience: Patience) -> None:
         self.devices = new_devices({"core": 0.1})
-        self.supervisor = Supervisor(self.devices, Request({"core": 0.1}), deadline, patience)
+        self.gate = Gate(self.devices)
+        request = Request({"core": 0.1})
+        self.supervisor = Supervisor(self.devices, request, deadline, patience, self.gate)
         self.supervisor._command = (sys.executable, str(program))
         self.task = asyncio.create_task(self.supervisor.run())
 
@@ -346,3 +349,94 @@ async def test_stopping_ends_the_probe(supervise: Supervise) -> None:
     await supervised.stop()
     assert supervised.supervisor.pids() == []
     assert not psutil.pid_exists(pid)
+
+
+# The gate
+
+POLITE = """
+    say(DRIVER)
+    sys.stdout.flush()
+    time.sleep(60)
+"""
+
+
+def failure(supervised: Supervised) -> str:
+    return supervised.devices.status(0).failure
+
+
+async def test_a_shut_gate_ends_the_probe_and_an_open_one_starts_it(supervise: Supervise) -> None:
+    supervised = supervise(POLITE)
+    await supervised.wait(lambda: failure(supervised) == "")
+    (pid,) = supervised.supervisor.pids()
+    supervised.gate.close(RELEASED)
+    assert failure(supervised) == "released"
+    assert await supervised.supervisor.gone() == []
+    assert not psutil.pid_exists(pid)
+    await asyncio.sleep(0.3)
+    assert supervised.supervisor.pids() == []
+    assert failure(supervised) == "released"
+    assert supervised.devices.complete()
+    supervised.gate.open(RELEASED)
+    assert failure(supervised) == "resuming"
+    assert supervised.devices.complete()
+    await supervised.wait(lambda: failure(supervised) == "")
+    assert sum(supervised.restarts(cause) for cause in module._CAUSES) == 0
+
+
+async def test_the_gate_is_shut_until_the_last_reason_is_gone(supervise: Supervise) -> None:
+    supervised = supervise(POLITE)
+    supervised.gate.close(SUSPENDED)
+    supervised.gate.close(RELEASED)
+    assert failure(supervised) == "released"
+    supervised.gate.open(RELEASED)
+    assert failure(supervised) == "suspended"
+    await asyncio.sleep(0.2)
+    assert supervised.supervisor.pids() == []
+    supervised.gate.open(RELEASED)
+    supervised.gate.open(SUSPENDED)
+    await supervised.wait(lambda: failure(supervised) == "")
+
+
+async def test_a_gate_that_is_shut_before_the_start(supervise: Supervise) -> None:
+    supervised = supervise(POLITE)
+    supervised.gate.close(SUSPENDED)
+    await asyncio.sleep(0.2)
+    assert supervised.supervisor.pids() == []
+    assert await supervised.supervisor.gone() == []
+
+
+async def test_a_gate_that_is_shut_between_two_probes(
+    supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervised = supervise("sys.exit(1)")
+    await supervised.wait(lambda: supervised.restarts("exited") >= 1)
+    supervised.gate.close(RELEASED)
+    await supervised.supervisor.gone()
+    ended = supervised.restarts("exited")
+    await asyncio.sleep(0.3)
+    assert supervised.restarts("exited") <= ended + 1
+    assert failure(supervised) == "released"
+    assert supervised.supervisor.pids() == []
+
+
+async def test_what_fails_after_the_gate_was_shut_is_told(supervise: Supervise) -> None:
+    supervised = supervise("sys.exit(1)")
+    supervised.gate.close(RELEASED)
+    await asyncio.sleep(0.1)
+    supervised.gate.open(RELEASED)
+    await supervised.wait(lambda: failure(supervised) == "probe_exited")
+
+
+async def test_a_probe_that_does_not_end_at_a_shut_gate_is_left_behind(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    supervised = supervise(DEAF)
+    await supervised.wait(lambda: failure(supervised) == "")
+    (pid,) = supervised.supervisor.pids()
+    supervised.gate.close(RELEASED)
+    assert await supervised.supervisor.gone() == [pid]
+    assert supervised.abandoned() == 1
+    assert psutil.pid_exists(pid)
+    (tmp_path / f"probe.py.{pid}").touch()
+    await supervised.wait(lambda: supervised.abandoned() == 0)
+    assert await supervised.supervisor.gone() == []

@@ -144,6 +144,19 @@ def test_a_new_owner_shows_0_until_every_scraper_has_seen_it(
     assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 100, NOBODY: 100}
 
 
+def test_what_is_used_while_nobody_looks_is_nobodys(people: People) -> None:
+    used = usage(people)
+    rows = [row(1)]
+    used.see(rows, 10.0, 5.0, 1000.0)
+    used.look_away()
+    used.see(rows, 40.0, 25.0, 9000.0)
+    used.see(rows, 41.0, 26.0, 9500.0)
+    assert by_user(used, metrics.OWNER_BUSY) == {"alice": 1, NOBODY: 20}
+    assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 500, NOBODY: 8000}
+    assert by_user(used, metrics.OWNER_ALLOCATED) == {"alice": 1, NOBODY: 0}
+    assert values(used, metrics.ALLOCATED) == {(): 1}
+
+
 def test_an_empty_gpu_is_nobodys(people: People) -> None:
     used = usage(people)
     used.see([], 10.0, 5.0, 1000.0)

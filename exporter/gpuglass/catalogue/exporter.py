@@ -66,7 +66,8 @@ OWNERS = Metric(
 PROBE_RESTARTS = Metric(
     "gpuglass_probe_restarts_total",
     Type.COUNTER,
-    "Starts of the probe's process after the first, by what ended the one before",
+    "Starts of the probe's process after the first, by what ended the one before; "
+    "not where that was let go on purpose",
     "the supervisor",
     ("cause",),
 )
@@ -85,6 +86,14 @@ PROBE_ABANDONED = Metric(
     Type.GAUGE,
     "Probe processes that did not end when asked and were left behind",
     "the supervisor",
+)
+RELEASED_UNTIL = Metric(
+    "gpuglass_released_until_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time until which the GPUs are let go by gpuglass release; only there until then",
+    "gpuglass release",
+    unit="seconds",
+    digits=0,
 )
 PROCESS_CPU = Metric(
     "gpuglass_process_cpu_seconds_total",

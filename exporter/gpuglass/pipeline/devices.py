@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 SKIPPED = "skipped"
 # A call that takes longer is worth a series.
 _LATE_SECONDS = 1.0
+# The probe is to start again after the GPUs were left alone.
+_RESUMING = "resuming"
 
 
 class Status(NamedTuple):
@@ -118,8 +120,23 @@ class Devices:
             for gpu in self._gpus.values():
                 gpu.renew()
             return
-        self._failure = self._failure or reason
+        if self._failure in ("", _RESUMING):
+            self._failure = reason
         self._lose_all(reason)
+
+    def hold(self, reason: str) -> None:
+        """Take the news that the GPUs are left alone for a while, and why."""
+        self.changed_at = time.monotonic()
+        self._listed, self._unannounced, self._waiting = {}, {}, []
+        self._renewing = False
+        self._failure = reason
+        for gpu in self._gpus.values():
+            if not gpu.gone_at:
+                gpu.rest(reason)
+
+    def resume(self) -> None:
+        """Take the news that they are to be read again."""
+        self.hold(_RESUMING)
 
     def blocks(self, now: float) -> list[Block]:
         """The page's part: the driver, then each GPU; ``now`` in seconds of CLOCK_MONOTONIC."""

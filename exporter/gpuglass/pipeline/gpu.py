@@ -248,6 +248,11 @@ class Gpu:
         """Whether the GPU is on the page: for a while after it left, so that this is seen."""
         return not self.gone_at or now - self.gone_at <= _GONE_SECONDS
 
+    def rest(self, reason: str) -> None:
+        """Take the news that it is left alone for a while, and why."""
+        self.down = reason
+        self._usage.look_away()
+
     def settled(self) -> bool:
         """Whether it has been read, or is known not to answer."""
         return self.down not in ("", "starting") or self._complete()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Series
 from gpuglass.pipeline.devices import Devices
+from gpuglass.pipeline.gate import Gate
 from gpuglass.pipeline.page import Block
 from gpuglass.pipeline.suspects import Suspects
 from gpuglass.probe import frames
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 # The probe's own word for "start me again at once".
 _EXIT_RENEW = 75
 _CAUSES = ("renewed", "retried", "exited", "crashed", "silent")
+# Ended because the gate was shut: on purpose, so that it is no restart.
+_HELD = "held"
 _TERM_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _CURRENT_THREAD = re.compile(rb"^Current thread 0x([0-9a-f]+)", re.MULTILINE)
@@ -75,6 +78,7 @@ class Supervisor:
         request: What the probe is to read.
         deadline: Seconds of silence after which the probe is replaced.
         patience: How long a GPU that does not answer is left alone.
+        gate: Holds the probe back; without it, nothing does.
     """
 
     def __init__(
@@ -83,8 +87,10 @@ class Supervisor:
         request: Request,
         deadline: float,
         patience: Patience = PATIENCE,
+        gate: Gate | None = None,
     ) -> None:
         self._devices, self._request, self._patience = devices, request, patience
+        self._gate = gate or Gate(devices)
         self._command: tuple[str, ...] = (sys.executable, "-m", "gpuglass.probe")
         self._deadline = deadline + min(request.intervals.values(), default=0.0)
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,6 +109,13 @@ class Supervisor:
         probe = [self._process] if self._process else []
         return [process.pid for process in probe + self._abandoned]
 
+    async def gone(self) -> list[int]:
+        """Wait until no probe is running; the process ids of those left behind."""
+        while self._process is not None:
+            await asyncio.sleep(_POLL_SECONDS)
+        self._count_abandoned()
+        return self.pids()
+
     def block(self) -> Block:
         """The page's part."""
         return Block(
@@ -113,6 +126,7 @@ class Supervisor:
         """Keep a probe running until cancelled; then ask it to end."""
         delay = _FIRST_DELAY
         while True:
+            await self._gate.passage()
             begin = time.monotonic()
             try:
                 crash = os.memfd_create("crash")
@@ -125,6 +139,11 @@ class Supervisor:
                 cause = "exited"
             finally:
                 await self._end()
+            if cause == _HELD:
+                # The GPUs may be reset meanwhile.
+                self._suspects.release_all()
+                await self._wait_for_room()
+                continue
             self._devices.end(f"probe_{cause}", renewed=cause in ("renewed", "retried"))
             self._restarts[cause] += 1
             if cause == "retried":
@@ -134,8 +153,12 @@ class Supervisor:
             _log.warning("the probe ended (%s); the next one starts in %g s", cause, delay)
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
-            while self._count_abandoned() >= _MOST_ABANDONED:
-                await asyncio.sleep(_LONGEST_DELAY)
+            await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        """Wait until fewer probes are left behind than there may be."""
+        while self._count_abandoned() >= _MOST_ABANDONED:
+            await asyncio.sleep(_LONGEST_DELAY)
 
     async def _run_probe(self, crash: int) -> str:
         """Start a probe and listen to it until it ends or stops talking; return why.
@@ -161,9 +184,12 @@ class Supervisor:
         )
         self._heard = begin = time.monotonic()
         reader = asyncio.ensure_future(self._listen(stream))
+        shut = asyncio.ensure_future(self._gate.shut.wait())
         try:
             while not reader.done():
-                await asyncio.wait({reader}, timeout=1.0)
+                await asyncio.wait({reader, shut}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                if shut.done():
+                    return _HELD
                 now = time.monotonic()
                 if self._is_silent(begin, now):
                     _log.error("the probe tells nothing of the GPUs any more")
@@ -173,6 +199,7 @@ class Supervisor:
                     return "retried"
         finally:
             reader.cancel()
+            shut.cancel()
             pipe.close()
         if not await _ended(process):
             return "silent"

@@ -88,6 +88,7 @@ class Usage:
         self._counted: tuple[float | None, float | None] = (None, None)
         self._allocated = 0.0
         self._time: float | None = None
+        self._unseen = False
         self._listed: Sequence[Listed] | None = None
         self._pids: list[int] = []
         self._use: Sequence[float | None] = []
@@ -121,6 +122,10 @@ class Usage:
         if listed is None:
             self._shape, self._series, self._values, self._changed = (), (), [], False
 
+    def look_away(self) -> None:
+        """Take the news that nobody looks for a while: what is used in it is nobody's."""
+        self._unseen = True
+
     def take(
         self,
         values: Sequence[float | None],
@@ -140,7 +145,12 @@ class Usage:
             return
         self._use = values
         self._resolver.look_up(dict.fromkeys(self._pids, self._labels))
-        self._divide(self._delta(time, busy, energy))
+        delta = self._delta(time, busy, energy)
+        if self._unseen:
+            self._credit(UNATTRIBUTED, delta)
+        else:
+            self._divide(delta)
+        self._unseen = False
         self._look()
 
     def block(self) -> Block:
@@ -184,7 +194,8 @@ class Usage:
         passed = 0.0 if self._time is None else time - self._time
         before = self._counted
         self._time, self._counted = time, (busy, energy)
-        held = passed if self._pids and 0 < passed <= _LONGEST_GAP else 0.0
+        seen = self._pids and not self._unseen
+        held = passed if seen and 0 < passed <= _LONGEST_GAP else 0.0
         self._allocated += held
         return Used(_growth(before[0], busy), _growth(before[1], energy), held)
 
