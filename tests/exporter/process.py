@@ -89,7 +89,8 @@ def environment(driver: Path | None, scenario: Path, **more: str) -> dict[str, s
     kept.pop("LD_LIBRARY_PATH", None)
     if driver:
         kept["LD_LIBRARY_PATH"] = str(driver)
-    return {**kept, "GPUGLASS_SIM_SCENARIO": str(scenario), **more}
+    settled = {"GPUGLASS_SIM_SCENARIO": str(scenario), "GPUGLASS_CONTROL_SOCKET": "none"}
+    return {**kept, **settled, **more}
 
 
 def run(

@@ -164,6 +164,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "path.job-files": st.lists(folders, min_size=1, max_size=3),
     "processes.most": st.integers(0, 1000),
     "processes.commands": st.booleans(),
+    "control.socket": st.sampled_from(["none", "/run/a.sock"]),
     "log.level": st.sampled_from(["debug", "info", "warn", "error"]),
     "log.format": st.sampled_from(["logfmt", "json"]),
     "once": st.booleans(),

@@ -7,7 +7,7 @@ import click
 
 import gpuglass
 
-_COMMANDS = ("serve", "config", "keeper", "targets", "status")
+_COMMANDS = ("serve", "config", "release", "keeper", "targets", "status")
 
 
 class _LazyGroup(click.Group):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
@@ -180,6 +181,13 @@ def _interval_flags(command: Any) -> Any:
     show_default=True,
     help="Publish command lines too; they may hold secrets.",
 )
+@click.option(
+    "--control.socket",
+    "control_socket",
+    type=click.Path(path_type=Path),
+    show_default="a file in the user's runtime directory",
+    help='Where gpuglass release reaches this exporter, a Unix socket; "none" to have none.',
+)
 @_collector_flags
 @_interval_flags
 @click.option(
@@ -214,6 +222,7 @@ def command(
     job_files: tuple[Path, ...],
     most_processes: int,
     commands: bool,
+    control_socket: Path | None,
     log_level: str,
     log_format: str,
     once: bool,
@@ -248,7 +257,7 @@ def command(
     if once:
         asyncio.run(_print(exporter))
     else:
-        asyncio.run(_serve(exporter, listen_addresses, telemetry_path))
+        asyncio.run(_serve(exporter, listen_addresses, telemetry_path, control_socket))
 
 
 def _gpu_intervals(fast: float, slow: float, others: Mapping[str, Any]) -> dict[str, float]:
@@ -276,7 +285,12 @@ async def _print(exporter: Any) -> None:
     await exporter.stop()
 
 
-async def _serve(exporter: Any, addresses: list[tuple[str, int]], telemetry_path: str) -> None:
+async def _serve(
+    exporter: Any,
+    addresses: list[tuple[str, int]],
+    telemetry_path: str,
+    control_socket: Path | None,
+) -> None:
     # First of all, so that the probe starts while this process imports its web server.
     exporter.start()
     await asyncio.sleep(0)
@@ -291,10 +305,22 @@ async def _serve(exporter: Any, addresses: list[tuple[str, int]], telemetry_path
     except ListenError as error:
         await exporter.stop()
         raise click.ClickException(f"{error}; see --web.listen-address") from None
+    control = await _listen_for_commands(exporter, control_socket)
     # What was imported stays for ever: the garbage collector need not look through it again,
     # which would hold a scrape up now and then.
     gc.collect()
     gc.freeze()
     await stop.wait()
+    if control:
+        control.stop()
     await runner.cleanup()
     await exporter.stop()
+
+
+async def _listen_for_commands(exporter: Any, path: Path | None) -> Any:
+    from gpuglass.control import commands, places, server
+
+    if path == Path("none"):
+        return None
+    paths = iter([path]) if path else places.to_listen(os.environ, os.getuid())
+    return await server.listen(paths, commands.handler(exporter))

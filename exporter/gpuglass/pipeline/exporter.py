@@ -14,10 +14,12 @@ from gpuglass.catalogue.groups import PROCESSES
 from gpuglass.host.registry import Collector
 from gpuglass.owners import OwnerPaths, Resolver
 from gpuglass.pipeline.devices import Devices
+from gpuglass.pipeline.gate import Gate
 from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
 from gpuglass.pipeline.kernel_log import KernelLog
 from gpuglass.pipeline.page import Block, Page
+from gpuglass.pipeline.release import Release
 from gpuglass.pipeline.supervisor import PATIENCE, Patience, Supervisor
 from gpuglass.pipeline.usage import Usage
 from gpuglass.pipeline.xids import Xids
@@ -105,7 +107,11 @@ class Exporter:
             settings.kernel_log is not None and self._kernel_log is None,
             settings.each_nvlink,
         )
-        self._supervisor = Supervisor(self._devices, request, settings.deadline, settings.patience)
+        gate = Gate(self._devices)
+        self._release = Release(gate)
+        self._supervisor = Supervisor(
+            self._devices, request, settings.deadline, settings.patience, gate
+        )
         self._hosts = Hosts(collectors, settings.fast, settings.slow)
         self._self = Itself()
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,6 +152,24 @@ class Exporter:
         if not self._settings.groups:
             return ""
         return self._devices.status(time.monotonic()).failure
+
+    async def release(self, seconds: float) -> tuple[float | None, list[int]]:
+        """Let go of the GPUs for a while, and wait until that is done.
+
+        Args:
+            seconds: For how long from now.
+
+        Returns:
+            The Unix time at which they are taken back, ``None`` if no GPUs are read; and the
+            processes that still have them because they do not end.
+        """
+        if not self._settings.groups:
+            return None, []
+        return self._release.begin(seconds), await self._supervisor.gone()
+
+    def take_back(self) -> bool:
+        """Read the GPUs again; whether they were let go."""
+        return self._release.end()
 
     def page(self, openmetrics: bool = False, gzip: bool = False) -> bytes:
         """The page as it is now.
@@ -193,6 +217,7 @@ class Exporter:
         blocks, statuses = self._hosts.blocks(now)
         if self._settings.groups:
             blocks += [*self._devices.blocks(now), self._supervisor.block()]
+            blocks.append(self._release.block())
             if PROCESSES in self._settings.groups:
                 blocks.append(self._self.owners(self._resolver.capabilities()))
             statuses.insert(0, self._devices.status(now))

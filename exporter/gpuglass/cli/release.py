@@ -1,0 +1,62 @@
+"""``gpuglass release``: the GPUs are let go for a while."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpuglass.cli.settings import SettingsCommand, duration
+from gpuglass.control import client, commands, places
+
+
+@click.command("release", cls=SettingsCommand)
+@click.option(
+    "--for",
+    "seconds",
+    type=duration(1, commands.LONGEST_SECONDS),
+    show_default="10m",
+    help="How long from now; asked again, the end changes.",
+)
+@click.option("--end", "end", is_flag=True, help="Take the GPUs back now.")
+@click.option(
+    "--control.socket",
+    "control_socket",
+    type=click.Path(path_type=Path),
+    show_default="found by itself",
+    help="The exporter's control socket.",
+)
+def command(seconds: float | None, end: bool, control_socket: Path | None) -> None:
+    """Make the exporter of this machine let go of its GPUs for a while.
+
+    Before `nvidia-smi -r`, a change of MIG or a new driver: no process of gpuglass holds a GPU from
+    the moment at which this returns. Host facts go on, and the GPUs come back by themselves.
+    """
+    if end and seconds is not None:
+        raise click.UsageError("--for and --end: choose one of them")
+    if end:
+        was_released = _ask(control_socket, commands.take_back()).get("was_released")
+        click.echo("the GPUs are read again" if was_released else "the GPUs were not let go")
+        return
+    answer = _ask(control_socket, commands.release(600.0 if seconds is None else seconds))
+    until, left_behind = answer.get("until"), answer.get("left_behind")
+    if until is None:
+        click.echo("this exporter reads no GPUs: there is nothing to let go")
+        return
+    moment = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(float(until)))
+    if left_behind:
+        pids = ", ".join(str(int(pid)) for pid in left_behind)
+        raise click.ClickException(
+            f"a process of the exporter does not end and may still hold GPUs: {pids}; it hangs in "
+            f"the driver, and is not killed. No other one is started until {moment}"
+        )
+    click.echo(f"the GPUs are let go until {moment}; before that: gpuglass release --end")
+
+
+def _ask(control_socket: Path | None, request: dict[str, Any]) -> dict[str, Any]:
+    paths = [control_socket] if control_socket else places.to_ask(os.environ, os.getuid())
+    try:
+        return client.ask(paths, request)
+    except client.AskError as error:
+        raise click.ClickException(str(error)) from None
