@@ -152,6 +152,8 @@ folders = st.sampled_from(["/", "/usr", "/etc"])
 VALID: dict[str, st.SearchStrategy[Any]] = {
     "web.listen-address": st.lists(addresses, min_size=1, max_size=3),
     "web.telemetry-path": st.from_regex(r"/[a-z0-9/_.-]{0,10}", fullmatch=True),
+    "web.max-requests": st.integers(1, 10_000),
+    "web.timeout": durations.filter(lambda text: not text.endswith("ms")),
     "node.name": st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
     "probe.interval": durations,
     "probe.slow-interval": durations,
@@ -261,6 +263,8 @@ BAD: list[tuple[str, str, str]] = [
     ("web.telemetry-path", "/{a}", "no path"),
     ("web.telemetry-path", "/a?b", "no path"),
     ("web.telemetry-path", "/-/ready", "taken"),
+    ("web.max-requests", "0", "0"),
+    ("web.timeout", "0s", "between"),
     ("probe.interval", "1", "no duration"),
     ("probe.interval", "-1s", "no duration"),
     ("probe.interval", "1d", "no duration"),

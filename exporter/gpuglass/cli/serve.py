@@ -88,6 +88,22 @@ def _interval_flags(command: Any) -> Any:
     help="Path of the metrics.",
 )
 @click.option(
+    "--web.max-requests",
+    "max_requests",
+    type=click.IntRange(1, 10_000),
+    default=40,
+    show_default=True,
+    help="Answers under way at once; who comes over it gets 503 and Retry-After.",
+)
+@click.option(
+    "--web.timeout",
+    "web_timeout",
+    type=duration(1, 600),
+    default="30s",
+    show_default=True,
+    help="Time that a client has to send its request, and again to take the answer.",
+)
+@click.option(
     "--node.name",
     "node_name",
     default=socket.gethostname,
@@ -210,6 +226,8 @@ def _interval_flags(command: Any) -> Any:
 def command(
     listen_addresses: list[tuple[str, int]],
     telemetry_path: str,
+    max_requests: int,
+    web_timeout: float,
     node_name: str,
     interval: float,
     slow_interval: float,
@@ -257,7 +275,8 @@ def command(
     if once:
         asyncio.run(_print(exporter))
     else:
-        asyncio.run(_serve(exporter, listen_addresses, telemetry_path, control_socket))
+        limits = (max_requests, web_timeout)
+        asyncio.run(_serve(exporter, listen_addresses, telemetry_path, limits, control_socket))
 
 
 def _gpu_intervals(fast: float, slow: float, others: Mapping[str, Any]) -> dict[str, float]:
@@ -289,19 +308,22 @@ async def _serve(
     exporter: Any,
     addresses: list[tuple[str, int]],
     telemetry_path: str,
+    limits: tuple[int, float],
     control_socket: Path | None,
 ) -> None:
     # First of all, so that the probe starts while this process imports its web server.
     exporter.start()
     await asyncio.sleep(0)
     from gpuglass.web.app import build
-    from gpuglass.web.server import Address, ListenError, listen
+    from gpuglass.web.connections import Limits
+    from gpuglass.web.server import Address, ListenError
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    listener = build(exporter, telemetry_path, Limits(*limits))
     try:
-        runner = await listen(build(exporter, telemetry_path), [Address(*a) for a in addresses])
+        await listener.start([Address(*a) for a in addresses])
     except ListenError as error:
         await exporter.stop()
         raise click.ClickException(f"{error}; see --web.listen-address") from None
@@ -313,7 +335,7 @@ async def _serve(
     await stop.wait()
     if control:
         control.stop()
-    await runner.cleanup()
+    await listener.close()
     await exporter.stop()
 
 

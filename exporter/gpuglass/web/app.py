@@ -7,6 +7,10 @@ from aiohttp import web
 
 import gpuglass
 from gpuglass.web import negotiation
+from gpuglass.web.connections import Connections, Limits, Shared
+from gpuglass.web.server import Listener
+
+_HEALTHY, _READY = "/-/healthy", "/-/ready"
 
 
 class Source(Protocol):
@@ -25,21 +29,23 @@ class Source(Protocol):
         ...
 
 
-def build(source: Source, telemetry_path: str) -> web.Application:
-    """The web application.
+def build(source: Source, telemetry_path: str, limits: Limits) -> Listener:
+    """The web application, which listens once it is started.
 
     Args:
         source: Where the page comes from.
         telemetry_path: The path of the page.
+        limits: What clients can take.
     """
     routes = _Routes(source, telemetry_path)
-    app = web.Application()
+    connections = Connections(limits, frozenset({_HEALTHY, _READY}))
+    app = web.Application(middlewares=[connections.answer])
     app.router.add_get(telemetry_path, routes.metrics)
-    app.router.add_get("/-/healthy", routes.healthy)
-    app.router.add_get("/-/ready", routes.ready)
+    app.router.add_get(_HEALTHY, routes.healthy)
+    app.router.add_get(_READY, routes.ready)
     if telemetry_path != "/":
         app.router.add_get("/", routes.landing)
-    return app
+    return Listener(app, connections)
 
 
 class _Routes:
@@ -47,7 +53,7 @@ class _Routes:
         self._source = source
         self._telemetry_path = telemetry_path
 
-    async def metrics(self, request: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
         openmetrics = negotiation.openmetrics(headers.get("Accept", ""))
         content_type = negotiation.OPENMETRICS if openmetrics else negotiation.TEXT
@@ -55,7 +61,7 @@ class _Routes:
         gzip = negotiation.gzip(headers.get("Accept-Encoding", ""))
         if gzip:
             answer["Content-Encoding"] = "gzip"
-        return web.Response(body=self._source.page(openmetrics, gzip), headers=answer)
+        return Shared(self._source.page(openmetrics, gzip), answer)
 
     async def healthy(self, request: web.Request) -> web.Response:
         """The process answers; says nothing of the GPUs, so that nobody restarts it for them."""

@@ -1,9 +1,20 @@
 """Listens on addresses."""
 
+import asyncio
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiohttp import web
+
+from gpuglass.web.connections import Connections
+
+# How many clients are accepted in one go: few, so that those who have to go are gone before more
+# come, and file descriptors suffice.
+_AT_ONCE = 32
+# How many may wait for it.
+_BACKLOG = 1024
+_END_SECONDS = 2.0
 
 
 class Address(NamedTuple):
@@ -20,22 +31,51 @@ class ListenError(Exception):
     """An address cannot be listened on; the text says which and why."""
 
 
-async def listen(app: web.Application, addresses: Iterable[Address]) -> web.AppRunner:
-    """Serve an application until the runner's ``cleanup``.
+class Listener:
+    """An application that is served until ``close``.
 
-    Raises:
-        ListenError: An address is in use or not this machine's.
+    Args:
+        app: What is served.
+        connections: Bounds its clients.
     """
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-    await runner.setup()
-    for address in addresses:
-        try:
-            await web.TCPSite(runner, address.host or None, address.port).start()
-        except OSError as error:
-            await runner.cleanup()
-            reason = error.strerror or str(error)
-            raise ListenError(f"cannot listen on {address}: {reason}") from None
-        except ValueError:
-            await runner.cleanup()
-            raise ListenError(f"cannot listen on {address}: that is no host name") from None
-    return runner
+
+    def __init__(self, app: web.Application, connections: Connections) -> None:
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS
+        )
+        self._connections = connections
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, addresses: Iterable[Address]) -> None:
+        """Listen.
+
+        Raises:
+            ListenError: An address is in use or not this machine's.
+        """
+        await self._runner.setup()
+        assert self._runner.server
+        self._connections.serve(self._runner.server)
+        loop = asyncio.get_running_loop()
+        for address in addresses:
+            try:
+                server = await loop.create_server(
+                    self._connections, address.host or None, address.port, backlog=_AT_ONCE
+                )
+            except OSError as error:
+                await self.close()
+                reason = error.strerror or str(error)
+                raise ListenError(f"cannot listen on {address}: {reason}") from None
+            except ValueError:
+                await self.close()
+                raise ListenError(f"cannot listen on {address}: that is no host name") from None
+            self._servers.append(server)
+            for listening in server.sockets:
+                with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
+                    same.listen(_BACKLOG)
+
+    async def close(self) -> None:
+        """Listen no more, and let the answers under way be taken for a moment."""
+        for server in self._servers:
+            server.close()
+        await self._runner.cleanup()
+        self._connections.stop()

@@ -1,0 +1,320 @@
+"""Bounds what clients can take: how many of them there are, how long each, and how much memory.
+
+Each connection has to bring its request, and to take the answer, within a deadline. Where all
+places are taken, the one that has been quiet or slow for longest makes way, so that neither idle
+nor slow clients keep others out. What is over the bounds nonetheless is told to come back.
+"""
+
+import asyncio
+import contextlib
+import enum
+import http
+import logging
+import resource
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+_log = logging.getLogger(__name__)
+
+# Scrapers that come less often than this connect anew each time.
+_IDLE_SECONDS = 90.0
+# A client that has had this long makes way for the next where all places are taken.
+_FAIR_SECONDS = 1.0
+_SWEEP_SECONDS = 1.0
+# One that has not even begun to ask makes way sooner.
+_SILENT_SECONDS = 0.1
+# A request body, which nobody needs to send, is thrown away for this long.
+_BODY_SECONDS = 2
+_PIECE = 65536
+_MOST_CONNECTIONS = 512
+_LEAST_CONNECTIONS = 32
+# File descriptors that are not the clients': those being accepted or refused, and all others.
+_OTHER_FILES = 256
+_MOST_REFUSALS = 64
+_LONGEST_COMPLAINT = 200
+_BUSY_TEXT = "too many requests at once; try again\n"
+_BUSY_HEADERS = {"Retry-After": "1"}
+_BUSY = (
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+    f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(_BUSY_TEXT)}\r\n\r\n"
+    f"{_BUSY_TEXT}"
+).encode()
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What clients can take.
+
+    Attributes:
+        requests: How many answers are under way at once.
+        seconds: The time that a client has to send its request, and again to take the answer.
+    """
+
+    requests: int = 40
+    seconds: float = 30.0
+
+
+class _State(enum.Enum):
+    SILENT = enum.auto()
+    IDLE = enum.auto()
+    ASKING = enum.auto()
+    ANSWERED = enum.auto()
+
+
+class Connection(web.RequestHandler):
+    """One client.
+
+    Attributes:
+        state: What it is at: nothing so far, nothing between two requests, sending a request, or
+            taking an answer.
+        since: When that began, in the event loop's seconds.
+    """
+
+    def __init__(self, connections: "Connections", server: web.Server, **settings: Any) -> None:
+        self._connections = connections
+        self._clock = asyncio.get_running_loop()
+        self._ended = False
+        super().__init__(server, loop=self._clock, **settings)
+        self.enter(_State.SILENT)
+
+    def enter(self, state: _State) -> None:
+        """Note that the client is at something else now."""
+        self.state = state
+        self.since = self._clock.time()
+        if self._ended and state is not _State.ANSWERED:
+            self._clock.call_later(_FAIR_SECONDS, self._close_if_done)
+
+    def drop(self) -> None:
+        """End the connection now, and throw away what the client has not taken."""
+        if self.transport is None:
+            return
+        if self.state is _State.ANSWERED:
+            connection = self.transport.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection: an answer is under way until the kernel has all of it."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.set_write_buffer_limits(high=0)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client has sent: the first bytes of a request start its deadline."""
+        if data and self.state is _State.IDLE:
+            self.enter(_State.ASKING)
+        elif data and self.state is _State.SILENT:
+            self.state = _State.ASKING  # the time since it has connected counts
+        super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, not aiohttp's
+        """Take the end of what the client sends; it may wait for its answers nonetheless."""
+        super().eof_received()
+        self._ended = True
+        self._clock.call_later(_FAIR_SECONDS, self._close_if_done)
+        return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._connections.forget(self)
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no request in one line; only what is our own fault is logged."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        _log.debug("a client sends what is no request: %r", exc)
+        first = next(iter((message or "").splitlines()), "")
+        complaint = "".join(c for c in first if c.isprintable())[:_LONGEST_COMPLAINT].strip(" :")
+        phrase = http.HTTPStatus(status).phrase
+        response = web.Response(status=status, text=f"{phrase}: {complaint or 'no HTTP'}\n")
+        response.force_close()
+        return response
+
+    def _close_if_done(self) -> None:
+        done = self._clock.time() - self.since >= _FAIR_SECONDS
+        if self.state is not _State.ANSWERED and done and self.transport:
+            self.transport.close()
+
+
+class Shared(web.StreamResponse):
+    """An answer that many clients get: one that is slow keeps only a piece of it for itself.
+
+    Args:
+        body: The body.
+        headers: All headers but the length.
+    """
+
+    def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=dict(headers))
+        self.content_length = len(body)
+        self._whole = memoryview(body)
+
+    def pieces(self) -> Iterator[memoryview]:
+        """The body, in order."""
+        for begin in range(0, len(self._whole), _PIECE):
+            yield self._whole[begin : begin + _PIECE]
+
+
+class Connections:
+    """All clients.
+
+    Args:
+        limits: What they can take.
+        unlimited: Paths that are answered always.
+    """
+
+    def __init__(self, limits: Limits, unlimited: frozenset[str] = frozenset()) -> None:
+        self._limits = limits
+        self._unlimited = unlimited
+        self._open: set[Connection] = set()
+        self._answered: dict[Connection, None] = {}
+        self._refusals: set[_Refusal] = set()
+        self._most = _most_connections()
+        self._server: web.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def serve(self, server: web.Server) -> None:
+        """Hand requests to this server from now on."""
+        self._server = server
+        self._sweep()
+
+    def stop(self) -> None:
+        """Keep no deadlines any more."""
+        if self._sweeper:
+            self._sweeper.cancel()
+
+    def __call__(self) -> asyncio.Protocol:
+        """What talks with a client that has just connected."""
+        assert self._server
+        if len(self._open) >= self._most and not self._make_room():
+            return _Refusal(self._refusals)
+        connection = Connection(
+            self,
+            self._server,
+            access_log=None,
+            keepalive_timeout=_IDLE_SECONDS,
+            lingering_time=_BODY_SECONDS,
+        )
+        self._open.add(connection)
+        return connection
+
+    def forget(self, connection: Connection) -> None:
+        """Take the news that a client is gone."""
+        self._open.discard(connection)
+        self._answered.pop(connection, None)
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Answer a request, if there is a place for it, and stay with it until it is taken."""
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        connection.enter(_State.ANSWERED)
+        try:
+            if request.path in self._unlimited or self._has_place(connection):
+                response = await handler(request)
+            else:
+                response = web.Response(status=503, text=_BUSY_TEXT, headers=_BUSY_HEADERS)
+                response.force_close()
+            await _send(request, response)
+            return response
+        except web.HTTPException as error:
+            await _send(request, error)
+            raise
+        finally:
+            self._answered.pop(connection, None)
+            connection.enter(_State.IDLE)
+
+    def _has_place(self, connection: Connection) -> bool:
+        if len(self._answered) >= self._limits.requests:
+            first = next(iter(self._answered))
+            if connection.since - first.since < _FAIR_SECONDS:
+                return False
+            del self._answered[first]
+            first.drop()
+        self._answered[connection] = None
+        return True
+
+    def _make_room(self) -> bool:
+        """Drop whoever has been quiet for longest, if that is long enough."""
+        now = asyncio.get_running_loop().time()
+        quiet = [c for c in self._open if c.state is not _State.ANSWERED]
+        if not quiet:
+            return False
+        first = max(quiet, key=lambda connection: _excess(connection, now))
+        if _excess(first, now) < 0:
+            return False
+        self._open.discard(first)
+        first.drop()
+        return True
+
+    def _sweep(self) -> None:
+        """Drop those whose time is over."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._open):
+            idle = connection.state is _State.IDLE
+            if now - connection.since > (_IDLE_SECONDS if idle else self._limits.seconds):
+                connection.drop()
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+
+class _Refusal(asyncio.Protocol):
+    """Tells a client to come back, and hangs up."""
+
+    def __init__(self, all: "set[_Refusal]") -> None:
+        self._all = all
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if len(self._all) >= _MOST_REFUSALS:
+            transport.abort()
+            return
+        self._all.add(self)
+        transport.write(_BUSY)
+        with contextlib.suppress(OSError):  # it has hung up itself
+            transport.write_eof()
+        # What the client still sends is read, or the answer would be lost with the connection.
+        asyncio.get_running_loop().call_later(_FAIR_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._all.discard(self)
+
+
+def _excess(connection: Connection, now: float) -> float:
+    """For how long a quiet client has had more than its fair time."""
+    fair = _SILENT_SECONDS if connection.state is _State.SILENT else _FAIR_SECONDS
+    return now - connection.since - fair
+
+
+async def _send(request: web.Request, response: web.StreamResponse) -> None:
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        if isinstance(response, Shared) and request.method != "HEAD":
+            for piece in response.pieces():
+                await response.write(piece)
+                await request.writer.drain()
+        await response.write_eof()
+        await request.writer.drain()
+
+
+def _most_connections() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(_LEAST_CONNECTIONS, min(_MOST_CONNECTIONS, files - _OTHER_FILES))
