@@ -89,7 +89,12 @@ def environment(driver: Path | None, scenario: Path, **more: str) -> dict[str, s
     kept.pop("LD_LIBRARY_PATH", None)
     if driver:
         kept["LD_LIBRARY_PATH"] = str(driver)
-    settled = {"GPUGLASS_SIM_SCENARIO": str(scenario), "GPUGLASS_CONTROL_SOCKET": "none"}
+    settled = {
+        "GPUGLASS_SIM_SCENARIO": str(scenario),
+        "GPUGLASS_CONTROL_SOCKET": "none",
+        # The cards of the machine that runs the tests may sleep, those of the stand-in driver not.
+        "GPUGLASS_PROBE_SLEEP": "false",
+    }
     return {**kept, **settled, **more}
 
 

@@ -159,6 +159,8 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "probe.slow-interval": durations,
     "probe.deadline": durations.filter(lambda text: not text.endswith("ms")),
     "nvlink.links": st.sampled_from(["sum", "each"]),
+    "probe.sleep": st.booleans(),
+    "probe.sleep-after": durations.filter(lambda text: not text.endswith("ms")),
     "path.procfs": folders,
     "path.sysfs": folders,
     "path.rootfs": folders,

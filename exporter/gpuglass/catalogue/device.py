@@ -1,7 +1,7 @@
 """What a GPU is, how busy, full, hot and fast it is, and what it draws.
 
-All but ``gpu_driver_info`` and ``gpu_devices`` carry ``gpu``, NVML's index, for people, and
-``uuid``, the identity.
+All but ``gpu_driver_info``, ``gpu_devices`` and ``gpu_runtime_suspended`` carry ``gpu``, NVML's
+index, for people, and ``uuid``, the identity.
 """
 
 from gpuglass.catalogue.model import Metric, Rollup, Type, of_device
@@ -48,6 +48,13 @@ DATA_AGE = of_device(
     "the probe",
     unit="seconds",
     digits=1,
+)
+RUNTIME_SUSPENDED = Metric(
+    "gpu_runtime_suspended",
+    GAUGE,
+    "1 while the card sleeps and is not read, so that it is not woken; only of cards that may",
+    "sysfs: power/runtime_status of the PCI device",
+    ("pci_bus_id",),
 )
 CAPABILITY = of_device(
     "gpu_capability",

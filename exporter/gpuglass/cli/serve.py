@@ -16,6 +16,7 @@ from gpuglass.catalogue.groups import CORE, GROUPS, intervals
 from gpuglass.cli import logs
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.host import registry
+from gpuglass.host.cards import Cards
 from gpuglass.owners import OwnerPaths
 
 
@@ -143,6 +144,21 @@ def _interval_flags(command: Any) -> Any:
     help="Whether to publish the sum over a GPU's NVLinks, or each of them.",
 )
 @click.option(
+    "--probe.sleep/--no-probe.sleep",
+    "sleep",
+    default=True,
+    show_default=True,
+    help="Let GPUs sleep that may, as a laptop's: wake none, and let go of those that are idle.",
+)
+@click.option(
+    "--probe.sleep-after",
+    "sleep_after",
+    type=duration(1, 3600),
+    default="30s",
+    show_default=True,
+    help="Time without work or processes after which GPUs that may sleep are let go.",
+)
+@click.option(
     "--path.procfs",
     "procfs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -233,6 +249,8 @@ def command(
     slow_interval: float,
     deadline: float,
     nvlinks: str,
+    sleep: bool,
+    sleep_after: float,
     procfs: Path,
     sysfs: Path,
     rootfs: Path,
@@ -270,6 +288,8 @@ def command(
         most_processes,
         kmsg if others["collector_xid"] else None,
         nvlinks == "each",
+        cards=Cards(procfs, sysfs) if sleep else None,
+        sleep_after=sleep_after,
     )
     exporter = Exporter(settings, wanted)
     if once:

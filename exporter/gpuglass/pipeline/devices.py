@@ -181,6 +181,17 @@ class Devices:
         late = any(call.seconds > self._patience for call in self._waiting)
         return bool(down) or late or len(self.well(now)) < len(self._listed)
 
+    def work(self, now: float) -> tuple[float, ...] | None:
+        """The seconds that each GPU was busy so far; ``now`` in seconds of CLOCK_MONOTONIC.
+
+        ``None`` if somebody is on one of them, or if that is not known of each.
+        """
+        if self._failure or len(self._listed) < self._expected:
+            return None
+        seconds = [gpu.work(now) for gpu in self._listed.values()]
+        known = tuple(busy for busy in seconds if busy is not None)
+        return known if len(known) == len(seconds) else None
+
     def status(self, now: float) -> Status:
         """How reading the GPUs goes; ``now`` in seconds of CLOCK_MONOTONIC."""
         gpus = self._shown(now)

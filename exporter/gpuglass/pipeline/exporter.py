@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gpuglass.catalogue import exporter, gpu, host
 from gpuglass.catalogue.groups import PROCESSES
+from gpuglass.host.cards import Cards
 from gpuglass.host.registry import Collector
 from gpuglass.owners import OwnerPaths, Resolver
 from gpuglass.pipeline.devices import Devices
@@ -20,6 +21,7 @@ from gpuglass.pipeline.itself import Itself
 from gpuglass.pipeline.kernel_log import KernelLog
 from gpuglass.pipeline.page import Block, Page
 from gpuglass.pipeline.release import Release
+from gpuglass.pipeline.sleep import Sleep
 from gpuglass.pipeline.supervisor import PATIENCE, Patience, Supervisor
 from gpuglass.pipeline.usage import Usage
 from gpuglass.pipeline.xids import Xids
@@ -68,6 +70,8 @@ class Settings:
         kernel_log: Where the kernel log is; ``None`` publishes no XIDs.
         each_nvlink: Whether each NVLink has series of its own, not only their sum.
         patience: How long a GPU that does not answer is left alone.
+        cards: The cards that are not to be woken or kept awake; ``None`` reads them all the time.
+        sleep_after: Seconds of idleness after which cards that may sleep are let go.
     """
 
     node: str
@@ -81,6 +85,8 @@ class Settings:
     kernel_log: Path | None = None
     each_nvlink: bool = False
     patience: Patience = PATIENCE
+    cards: Cards | None = None
+    sleep_after: float = 30.0
 
 
 class Exporter:
@@ -109,6 +115,9 @@ class Exporter:
         )
         gate = Gate(self._devices)
         self._release = Release(gate)
+        self._sleep = None
+        if settings.cards and settings.groups:
+            self._sleep = Sleep(settings.cards, self._devices, gate, settings.sleep_after)
         self._supervisor = Supervisor(
             self._devices, request, settings.deadline, settings.patience, gate
         )
@@ -124,6 +133,10 @@ class Exporter:
         tasks: list[Callable[[], Awaitable[None]]] = []
         if self._settings.groups:
             tasks.append(self._supervisor.run)
+        if self._sleep:
+            # Before the probe can start and wake them.
+            self._sleep.look(time.monotonic())
+            tasks.append(self._sleep.run)
         if self._kernel_log:
             tasks.append(self._kernel_log.run)
         if PROCESSES in self._settings.groups:
@@ -218,6 +231,8 @@ class Exporter:
         if self._settings.groups:
             blocks += [*self._devices.blocks(now), self._supervisor.block()]
             blocks.append(self._release.block())
+            if self._sleep:
+                blocks.append(self._sleep.block())
             if PROCESSES in self._settings.groups:
                 blocks.append(self._self.owners(self._resolver.capabilities()))
             statuses.insert(0, self._devices.status(now))

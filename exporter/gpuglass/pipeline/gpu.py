@@ -268,6 +268,12 @@ class Gpu:
             return self.down
         return "silent" if now - self.read_at > self._patience else ""
 
+    def work(self, now: float) -> float | None:
+        """The seconds it was busy so far; ``None`` if somebody is on it, or if it is not known."""
+        if self.trouble(now) or not self._usage.free():
+            return None
+        return self._total(metrics.BUSY_SECONDS)
+
     def enter(self, frame: Processes) -> None:
         """Take who is on the GPU from now on."""
         self._usage.enter(frame.processes)

@@ -26,6 +26,8 @@ _MOST_OWNERS = 64
 _FIRST_SECONDS = 15.0
 # A second or so of a caller that asks a hundred times a second.
 _LOOKS = 100
+# What a display's server keeps on a card that it does not draw with.
+_DISPLAY_BYTES = 32 * 2**20
 # A gap longer than this is nobody's time: it was not seen who held the GPU.
 _LONGEST_GAP = 60.0
 
@@ -162,6 +164,16 @@ class Usage:
             self._hold()
             self._write()
         return Block(self._series, self._values)
+
+    def free(self) -> bool:
+        """Whether it is known that nobody is on the GPU, but displays, which let it sleep."""
+        if self._listed is None or len(self._use) != len(self._pids) * PROCESS_VALUES:
+            return False
+        memory = self._use[0::PROCESS_VALUES]
+        return all(
+            process.type == "graphics" and (used or 0) <= _DISPLAY_BYTES
+            for process, used in zip(self._listed, memory, strict=True)
+        )
 
     def settled(self) -> bool:
         """Whether it is known who all are, or there was time enough to find out."""
