@@ -26,7 +26,7 @@ CODE = "".join(path.read_text() for path in EXPORTER.rglob("*.py"))
 MADE_BY_THE_EXPORTER = {
     *("gpu_devices", "gpu_driver_info", "gpu_info", "gpu_up", "gpu_data_age_seconds"),
     *("gpu_capability", "gpu_source_info"),
-    *("gpu_pcie_link_generation_best", "gpu_pcie_link_width_best"),
+    *("gpu_pcie_link_generation_best", "gpu_pcie_link_width_best", "gpu_runtime_suspended"),
 }
 # What no stand-in card has, and why.
 NOT_PLAYED = {
