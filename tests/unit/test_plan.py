@@ -10,7 +10,7 @@ FROZEN = "freeze 100\ngpus 1 preset=h200\nload gpu=0 constant 0.5\n"
 GROUPS = ", ".join(
     f'"{name}"'
     for name in (
-        *("core", "engines", "fans", "limits", "pcie", "pcie_errors"),
+        *("core", "engines", "fans", "limits", "pcie", "pcie_state"),
         *("nvlink", "nvlink_state", "health"),
     )
 )
@@ -250,7 +250,8 @@ def test_a_fault_of_ours_is_told_and_is_not_the_end(simulator: Path, scenario: P
         worker.Plan = plan
         while "reading" not in [frame.kind for frame in told]:
             time.sleep(0.01)
-        tell(first=[told[0].kind, told[0].reason])
+        down = [frame for frame in told if frame.kind == "down"][0]
+        tell(first=[down.kind, down.reason])
     """
     assert run(simulator, scenario, FROZEN, code)["first"] == ["down", "internal_error"]
 
@@ -287,7 +288,7 @@ def test_another_card_at_the_same_index_is_another_card(simulator: Path, scenari
         tell(kinds=sorted({{frame.kind for frame in told}}))
     """
     told = run(simulator, scenario, FROZEN, code)
-    assert told["kinds"] == ["device", "processes", "reading"]
+    assert told["kinds"] == ["device", "processes", "reading", "thread"]
 
 
 def test_a_card_of_which_nothing_can_be_read_does_not_answer(

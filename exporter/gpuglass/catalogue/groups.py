@@ -42,14 +42,14 @@ GROUPS = (
     Group(
         CORE, "utilisation, memory, power, temperature, clocks and throttling of GPUs", Tempo.FAST
     ),
-    Group("engines", "use of the GPUs' media engines", Tempo.FAST),
+    Group("engines", "use of the GPUs' media engines", Tempo.SLOW),
     Group("fans", "the GPUs' fans", Tempo.SLOW),
     Group("gpm", "what SMs, memory and links of Hopper and newer cards do", Tempo.FAST),
     Group("limits", "limits of the GPUs' power, temperature and clocks", Tempo.SLOW),
     Group("mig", "the GPUs' MIG instances", Tempo.SLOW),
     Group(PROCESSES, "the processes on GPUs, and who owns them", Tempo.FAST),
-    Group("pcie", "the GPUs' PCIe links", Tempo.FAST),
-    Group("pcie_errors", "errors on the GPUs' PCIe links", Tempo.SLOW),
+    Group("pcie", "what the GPUs' PCIe links carry", Tempo.FAST),
+    Group("pcie_state", "state and errors of the GPUs' PCIe links", Tempo.SLOW),
     Group("nvlink", "what the GPUs' NVLinks carry", Tempo.FAST),
     Group("nvlink_state", "state and errors of the GPUs' NVLinks", Tempo.SLOW),
     Group("c2c", "the links between GPUs and processors on one module", Tempo.SLOW),

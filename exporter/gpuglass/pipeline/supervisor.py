@@ -15,7 +15,9 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Series
@@ -169,7 +171,7 @@ class Supervisor:
         self._threads = {}
         # A module of the same name in the working directory must not be taken for one of ours.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        request = replace(self._request, skip=self._suspects.skipped(), crash=crash)
+        request = msgspec.structs.replace(self._request, skip=self._suspects.skipped(), crash=crash)
         self._process = process = subprocess.Popen(
             (*self._command, encode(request)),
             pass_fds=(crash,),

@@ -5,9 +5,23 @@ A GPU is announced by a ``Device`` frame, which names the columns of its reading
 all processes of a machine share.
 """
 
-import json
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+import re
+from typing import NamedTuple
+
+import msgspec
+
+
+def _kind(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class _Frame(msgspec.Struct, frozen=True, tag_field="kind", tag=_kind):
+    """What the frames have in common."""
+
+    @property
+    def kind(self) -> str:
+        """The frame's name on the line."""
+        return _kind(type(self).__name__)
 
 
 class Column(NamedTuple):
@@ -27,26 +41,22 @@ class Column(NamedTuple):
     source: str = "driver"
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(_Frame, frozen=True):
     """The driver answers, with so many GPUs."""
 
-    kind: ClassVar[str] = "driver"
     driver_version: str
     nvml_version: str
     cuda_version: str
     devices: int
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(_Frame, frozen=True):
     """A GPU, what it is, and the columns of its readings by group.
 
     ``missing`` lists what the card does not give: metric, labels, NVML's reason. ``refused`` has
     the reason of each group of which the card gives nothing.
     """
 
-    kind: ClassVar[str] = "device"
     uuid: str
     index: int
     info: dict[str, str]
@@ -55,24 +65,20 @@ class Device:
     refused: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Thread:
+class Thread(_Frame, frozen=True):
     """A thread begins to read the GPU at an index; ``ident`` is Python's number of it."""
 
-    kind: ClassVar[str] = "thread"
     gpu: int
     ident: int
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(_Frame, frozen=True):
     """The values of some groups of a GPU's columns; ``None`` where a call failed this time."""
 
-    kind: ClassVar[str] = "reading"
     uuid: str
     time: float
     duration: float
-    values: dict[str, list[float | None]]
+    values: dict[str, list[float | int | None]]
 
 
 class Process(NamedTuple):
@@ -94,53 +100,43 @@ class Process(NamedTuple):
 PROCESS_VALUES = 5
 
 
-@dataclass(frozen=True)
-class Processes:
+class Processes(_Frame, frozen=True):
     """Who is on a GPU from now on; ``None`` where the driver does not tell any more.
 
     The readings that follow hold ``PROCESS_VALUES`` values for each under "processes": bytes of
     device memory, and shares of SM, memory, encoder and decoder (0 to 1).
     """
 
-    kind: ClassVar[str] = "processes"
     uuid: str
     processes: list[Process] | None
 
 
-@dataclass(frozen=True)
-class Xid:
+class Xid(_Frame, frozen=True):
     """A GPU had an XID so many times, the last time at a Unix time."""
 
-    kind: ClassVar[str] = "xid"
     uuid: str
     xid: int
     count: int
     time: float
 
 
-@dataclass(frozen=True)
-class XidSource:
+class XidSource(_Frame, frozen=True):
     """NVML tells of XIDs from now on; or ``reason`` says why it does not."""
 
-    kind: ClassVar[str] = "xid_source"
     reason: str
 
 
-@dataclass(frozen=True)
-class Down:
+class Down(_Frame, frozen=True):
     """A GPU does not answer any more, or never did: then its ``uuid`` may be empty."""
 
-    kind: ClassVar[str] = "down"
     uuid: str
     index: int
     reason: str
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(_Frame, frozen=True):
     """NVML cannot be used at all; ``reason`` is NVML's name of the error in lower case."""
 
-    kind: ClassVar[str] = "failure"
     reason: str
     message: str
 
@@ -159,24 +155,20 @@ class Waiting(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True)
-class Alive:
+class Alive(_Frame, frozen=True):
     """The probe runs; ``waiting`` are the calls that are late."""
 
-    kind: ClassVar[str] = "alive"
     waiting: list[Waiting]
 
 
 Frame = Driver | Device | Thread | Reading | Processes | Xid | XidSource | Down | Failure | Alive
-_KINDS: dict[str, Any] = {
-    frame.kind: frame
-    for frame in (Driver, Device, Thread, Reading, Processes, Xid, XidSource, Down, Failure, Alive)
-}
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
 
 
 def encode(frame: Frame) -> bytes:
     """One line for the pipe."""
-    return json.dumps({"kind": frame.kind, **vars(frame)}, separators=(",", ":")).encode() + b"\n"
+    return _encoder.encode(frame) + b"\n"
 
 
 def decode(line: bytes) -> Frame:
@@ -186,21 +178,6 @@ def decode(line: bytes) -> Frame:
         ValueError: The line holds no frame.
     """
     try:
-        fields = json.loads(line)
-        frame: Frame = _KINDS[fields.pop("kind")](**fields)
-        if isinstance(frame, Device):
-            for columns in frame.columns.values():
-                columns[:] = [
-                    Column(metric, tuple(labels), wraps, source)
-                    for metric, labels, wraps, source in columns
-                ]
-            frame.missing[:] = [
-                (metric, tuple(labels), why) for metric, labels, why in frame.missing
-            ]
-        elif isinstance(frame, Processes) and frame.processes:
-            frame.processes[:] = [Process(*process) for process in frame.processes]
-        elif isinstance(frame, Alive):
-            frame.waiting[:] = [Waiting(*call) for call in frame.waiting]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a frame: {line[:80]!r}") from error
-    return frame
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"not a frame: {line[:80]!r} ({error})") from None

@@ -1,11 +1,9 @@
 """What the parent asks of the probe, on its command line."""
 
-import json
-from dataclasses import asdict, dataclass
+import msgspec
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What to read.
 
     Attributes:
@@ -27,7 +25,7 @@ class Request:
 
 def encode(request: Request) -> str:
     """One argument of a command line."""
-    return json.dumps(asdict(request))
+    return msgspec.json.encode(request).decode()
 
 
 def decode(argument: str) -> Request:
@@ -37,7 +35,6 @@ def decode(argument: str) -> Request:
         ValueError: The argument is not from ``encode``.
     """
     try:
-        fields = json.loads(argument)
-        return Request(**{**fields, "skip": tuple(fields["skip"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"not a request: {argument!r}") from error
+        return msgspec.json.decode(argument, type=Request)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a request: {argument!r} ({error})") from None

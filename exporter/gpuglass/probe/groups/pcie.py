@@ -1,4 +1,4 @@
-"""The PCIe link, and the bytes that it carries."""
+"""What the PCIe link carries."""
 
 import pynvml
 
@@ -60,21 +60,4 @@ def _link_bytes(card: Card) -> float:
     return 2 * card.interval * width * _LANE_BYTES.get(generation, float("inf"))
 
 
-GROUP = Group(
-    facts=[
-        (calls.numbers("nvmlDeviceGetCurrPcieLinkGeneration", [column(metrics.PCIE_GENERATION)]),),
-        (calls.numbers("nvmlDeviceGetCurrPcieLinkWidth", [column(metrics.PCIE_WIDTH)]),),
-        (
-            calls.numbers(
-                "nvmlDeviceGetMaxPcieLinkGeneration", [column(metrics.PCIE_GENERATION_MAX)]
-            ),
-        ),
-        (
-            calls.numbers(
-                "nvmlDeviceGetGpuMaxPcieLinkGeneration", [column(metrics.PCIE_GENERATION_GPU_MAX)]
-            ),
-        ),
-        (calls.numbers("nvmlDeviceGetMaxPcieLinkWidth", [column(metrics.PCIE_WIDTH_MAX)]),),
-    ],
-    discover=_byte_counters,
-)
+GROUP = Group(discover=_byte_counters)

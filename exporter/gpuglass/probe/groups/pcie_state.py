@@ -1,7 +1,8 @@
-"""What goes wrong on the PCIe link."""
+"""How the PCIe link is, and what goes wrong on it."""
 
 import pynvml
 
+from gpuglass.catalogue import device
 from gpuglass.catalogue import links as metrics
 from gpuglass.probe import calls
 from gpuglass.probe.calls import Field
@@ -23,6 +24,21 @@ _ERRORS = {
 _LANES = 16
 
 GROUP = Group(
+    facts=[
+        (calls.numbers("nvmlDeviceGetCurrPcieLinkGeneration", [column(device.PCIE_GENERATION)]),),
+        (calls.numbers("nvmlDeviceGetCurrPcieLinkWidth", [column(device.PCIE_WIDTH)]),),
+        (
+            calls.numbers(
+                "nvmlDeviceGetMaxPcieLinkGeneration", [column(device.PCIE_GENERATION_MAX)]
+            ),
+        ),
+        (
+            calls.numbers(
+                "nvmlDeviceGetGpuMaxPcieLinkGeneration", [column(device.PCIE_GENERATION_GPU_MAX)]
+            ),
+        ),
+        (calls.numbers("nvmlDeviceGetMaxPcieLinkWidth", [column(device.PCIE_WIDTH_MAX)]),),
+    ],
     fields=[
         Field(pynvml.NVML_FI_DEV_PCIE_REPLAY_COUNTER, column(metrics.PCIE_REPLAYS)),
         Field(
