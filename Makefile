@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
-SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh)
+SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametrics/*.sh)
 
 # What setup.sh downloads is kept, so that the tests that install do not download it each.
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
