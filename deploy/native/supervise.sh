@@ -58,7 +58,7 @@ program_environment() {
         }
         ;;
     vmagent)
-        environment_line SETUP_REVISION "$(cat "$prefix/bin/vmagent" "$source_dir/victoriametrics/scrape.yml" | fingerprint)"
+        environment_line SETUP_REVISION "$(cat "$prefix/bin/vmagent" "$source_dir"/victoriametrics/{scrape.yml,vmagent.sh} | fingerprint)"
         environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
         environment_line GPUGLASS_SCRAPE_TIMEOUT "$(scrape_timeout)"
         environment_line GPUGLASS_TARGETS_PUBLISHED "$prefix/data/targets"

@@ -34,6 +34,16 @@ def test_same_flags_as_without_containers(program: str) -> None:
     assert {flag: inside[flag] for flag in plain} == {flag: native[flag] for flag in plain}
 
 
+def test_vmagent_is_started_by_the_script() -> None:
+    vmagent = services(HOST)["vmagent"]
+    assert "./victoriametrics:/etc/gpuglass/victoriametrics:ro" in vmagent["volumes"]
+    shell, script, program = vmagent["entrypoint"]
+    assert (shell, program) == ("/bin/sh", "/vmagent-prod")
+    assert (REPOSITORY / script.removeprefix("/etc/gpuglass/")).is_file()
+    (folder,) = (word for word in vmagent["command"] if "tmpDataPath" in word)
+    assert f"vmagent:{folder.partition('=')[2]}" in vmagent["volumes"]
+
+
 def test_release_is_the_pinned_one() -> None:
     pinned = re.search(
         r"-(v\d+\.\d+\.\d+)\.tar\.gz", (REPOSITORY / "deploy/native/checksums.txt").read_text()

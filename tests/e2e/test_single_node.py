@@ -60,6 +60,18 @@ def test_killed_program_comes_back(running: Clone) -> None:
     wait_for("a new vmagent", lambda: running.pids().get("vmagent", before) != before, 20)
 
 
+def test_vmagent_starts_without_the_tail_of_a_killed_one(running: Clone) -> None:
+    before = running.pids()["vmagent"]
+    (file,) = running.prefix.glob("data/vmagent/persistent-queue/*/0000000000000000")
+    size = file.stat().st_size
+    with file.open("ab") as queue:
+        queue.write(b"a tail")
+    os.kill(before, signal.SIGKILL)
+    wait_for("a new vmagent", lambda: running.pids().get("vmagent", before) != before, 20)
+    assert file.stat().st_size == size
+    assert f"{file}: cut 6 bytes" in (running.prefix / "log/vmagent.log").read_text()
+
+
 def test_programs_of_a_killed_supervisor_are_found(running: Clone) -> None:
     supervisor = int((running.prefix / "run/supervisord.pid").read_text())
     before = running.pids()
@@ -76,6 +88,17 @@ def test_changed_setting_restarts_only_what_it_changes(running: Clone) -> None:
     wait_for("all programs", lambda: len(running.pids()) == len(PROGRAMS), 20)
     before = running.pids()
     code, output = running.setup(*DEMO, env={"GPUGLASS_SCRAPE_INTERVAL": "2s"})
+    assert code == 0, output
+    after = running.pids()
+    assert {program for program in PROGRAMS if before[program] != after[program]} == {"vmagent"}
+
+
+def test_changed_script_restarts_only_vmagent(running: Clone) -> None:
+    running.setup(*DEMO)
+    before = running.pids()
+    with (running.folder / "victoriametrics/vmagent.sh").open("a") as script:
+        script.write("# newer\n")
+    code, output = running.setup(*DEMO)
     assert code == 0, output
     after = running.pids()
     assert {program for program in PROGRAMS if before[program] != after[program]} == {"vmagent"}

@@ -92,7 +92,7 @@ class Program:
             self._process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=self._env
             )
-        wait_for(f"{self.command[0]} answers", self._answers)
+        wait_for(f"{self._log.stem} answers", self._answers)
         self.started = time.time()
 
     def kill(self) -> None:
@@ -128,7 +128,8 @@ class Stack:
         self.targets = folder / "source/victoriametrics/targets"
         self.published = folder / "published"
         self.targets.mkdir(parents=True)
-        shutil.copy(ROOT / "victoriametrics/scrape.yml", self.targets.parent)
+        for file in ("scrape.yml", "vmagent.sh"):
+            shutil.copy(ROOT / "victoriametrics" / file, self.targets.parent)
         ports = {n: free_port() for n in ("VICTORIAMETRICS", "VMAGENT", "KEEPER")}
         places = {
             "BIN": str(bin_folder),
