@@ -1,9 +1,10 @@
 """What is left in the store when a part of the path was away."""
 
-import shutil
+import json
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +18,8 @@ STEP = 1.9 * SCRAPE_INTERVAL
 # VictoriaMetrics keeps what it acknowledged this long in memory alone: -inmemoryDataFlushInterval
 # is 5 s, and its parts wait for their turn. Measured: 7 to 14 s.
 UNSAVED = 25.0
+# After 5 s without VictoriaMetrics vmagent queues on disk.
+QUEUEING = 10.0
 FLUSH = 1.0  # vmagent's -remoteWrite.flushInterval
 
 
@@ -120,16 +123,34 @@ def never_stored(
     return lost
 
 
-def empty_queue(stack: Stack) -> None:
-    """Restart vmagent with nothing in its queue on disk.
+def outage(stack: Stack, seconds: float) -> float:
+    """Take VictoriaMetrics away for a while; when it ended."""
+    assert stack.victoriametrics.stop() == 0
+    time.sleep(seconds)
+    stack.victoriametrics.start()
+    return time.time()
 
-    A killed one can leave a file that is longer than its metainfo.json says. The next one reads
-    the old bytes after that end once it queues there again, calls the file corrupted and drops
-    all it holds (v1.150.0 does, and those before it).
+
+def block_ends(queue: bytes) -> list[int]:
+    """Where the blocks of a file of vmagent's queue end; each begins with its size in 8 bytes."""
+    ends = [0]
+    while ends[-1] < len(queue):
+        ends.append(ends[-1] + 8 + int.from_bytes(queue[ends[-1] : ends[-1] + 8], "big"))
+    return ends
+
+
+def leave_tail(stack: Stack) -> tuple[Path, int]:
+    """Make the queue of a killed vmagent what a kill can make it; its file and the tail's size.
+
+    The last block is there, and metainfo.json does not know of it yet.
     """
-    assert stack.vmagent.stop() == 0
-    shutil.rmtree(stack.folder / "data/vmagent/persistent-queue")
-    stack.vmagent.start()
+    (file,) = (stack.folder / "data/vmagent/persistent-queue").glob("*/0000000000000000")
+    metainfo = json.loads(file.with_name("metainfo.json").read_text())
+    end = max(end for end in block_ends(file.read_bytes()) if end < metainfo["WriterOffset"])
+    metainfo["WriterOffset"] = end
+    metainfo["ReaderOffset"] = min(metainfo["ReaderOffset"], end)
+    file.with_name("metainfo.json").write_text(json.dumps(metainfo))
+    return file, file.stat().st_size - end
 
 
 def test_a_minute_without_victoriametrics_leaves_no_gap(fleet: Fleet, recorder: Recorder) -> None:
@@ -137,10 +158,7 @@ def test_a_minute_without_victoriametrics_leaves_no_gap(fleet: Fleet, recorder: 
     wait_for_history(stack, 15)
     wait_for("ten recorded scrapes", lambda: len(recorder.pages) >= 10)
     begun = time.time()
-    assert stack.victoriametrics.stop() == 0
-    time.sleep(OUTAGE)
-    stack.victoriametrics.start()
-    ended = time.time()
+    ended = outage(stack, OUTAGE)
     wait_for("samples after it", lambda: stored_until(fleet, ended + 8))
     wait_for_backlog(fleet, begun - 10, ended + 5)
 
@@ -194,7 +212,6 @@ def test_victoriametrics_killed_loses_only_what_it_had_not_saved(
     fleet: Fleet, recorder: Recorder
 ) -> None:
     stack = fleet.stack
-    empty_queue(stack)
     # What came in late, after an outage, is unsaved too: let the last one be long ago.
     begun = stack.victoriametrics.started
     wait_for("nothing is late", lambda: time.time() - begun > UNSAVED + 15)
@@ -219,3 +236,25 @@ def test_victoriametrics_killed_loses_only_what_it_had_not_saved(
     unsaved = gaps(series, killed - UNSAVED - 5, ended)
     print(f"lost of what was acknowledged: {max(unsaved.values()):.1f} s")
     assert {k: gap for k, gap in unsaved.items() if gap > UNSAVED} == {}
+
+
+def test_what_a_killed_vmagent_left_in_its_queue_does_not_spoil_the_next_outage(
+    fleet: Fleet, recorder: Recorder
+) -> None:
+    stack = fleet.stack
+    wait_for("ten recorded scrapes", lambda: len(recorder.pages) >= 10)
+    ended = outage(stack, QUEUEING)
+    wait_for("samples after it", lambda: stored_until(fleet, ended))
+    stack.vmagent.kill()
+    file, tail = leave_tail(stack)
+    stack.vmagent.start()
+    restarted = time.time()
+    wait_for("samples after it", lambda: stored_until(fleet, restarted + 8))
+
+    begun = time.time()
+    ended = outage(stack, QUEUEING)
+    wait_for("samples after it", lambda: stored_until(fleet, ended + 8))
+    assert "skipping corrupted" not in stack.vmagent.log
+    wait_for_backlog(fleet, begun, ended + 5)
+    assert never_stored(stack, recorder, begun, ended + 5) == {}
+    assert f"{file}: cut {tail} bytes" in stack.vmagent.log
