@@ -85,8 +85,12 @@ def recorder(fleet: Fleet) -> Iterator[Recorder]:
 
 
 def counters(page: str) -> dict[Labels, float]:
+    """The counters of a page by the labels that the store keeps: those that are not empty."""
     return {
-        tuple(sorted({"__name__": sample.name, **sample.labels}.items())): sample.value
+        (
+            ("__name__", sample.name),
+            *sorted((name, value) for name, value in sample.labels.items() if value),
+        ): sample.value
         for family in text_string_to_metric_families(page)
         if family.type == "counter"
         for sample in family.samples
