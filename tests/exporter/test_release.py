@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.exporter.conftest import Start
-from tests.exporter.process import PATIENCE, Page, Serve, run
-from tests.exporter.test_probe_process import ALONE, DOWN, OFTEN, Counters, shown, up
+from tests.exporter.process import PATIENCE, Counters, Page, Serve, run, shown
+from tests.exporter.test_probe_process import ALONE, DOWN, OFTEN, up
 
 FAST = (*OFTEN, *ALONE)
 

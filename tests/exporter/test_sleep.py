@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.exporter.conftest import Start
-from tests.exporter.process import Serve, play, run
-from tests.exporter.test_probe_process import ALONE, OFTEN, Counters, up
+from tests.exporter.process import Counters, Serve, play, run
+from tests.exporter.test_probe_process import ALONE, OFTEN, up
 from tests.sysfs import Tree
 
 CARD = "0000:01:00.0"
