@@ -137,6 +137,7 @@ class Devices:
     def resume(self) -> None:
         """Take the news that they are to be read again."""
         self.hold(_RESUMING)
+        self._renewing = True
 
     def blocks(self, now: float) -> list[Block]:
         """The page's part: the driver, then each GPU; ``now`` in seconds of CLOCK_MONOTONIC."""
