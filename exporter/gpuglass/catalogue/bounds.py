@@ -20,8 +20,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "bytes_per_second": (0, 10e12),
 }
 _OWN_RANGES: dict[str, tuple[float, float]] = {
-    device.FAN_SPEED.name: (0, 2),  # nvml.h: may exceed 100 % in certain cases
+    # nvml.h: may exceed 100 % in certain cases.
+    device.FAN_SPEED.name: (0, 2),
     device.FAN_TARGET.name: (0, 2),
+    device.EDPP_MULTIPLIER.name: (0, 10),
     device.PERFORMANCE_STATE.name: (0, 15),
     device.PCIE_GENERATION.name: (1, 32),
     device.PCIE_GENERATION_MAX.name: (1, 32),
