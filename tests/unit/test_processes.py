@@ -97,6 +97,7 @@ def test_who_uses_nothing_any_more_is_not_shown_with_what_was(
     code = """
     from gpuglass.probe import processes
     processes._SAMPLE_SECONDS = 0.1
+    reader = Processes(library, library.device(0))
     use = [rows()[0][5][0]]
     for _ in range(5):
         time.sleep(0.2)

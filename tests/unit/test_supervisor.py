@@ -15,6 +15,7 @@ import psutil
 import pytest
 from tests.unit.devices import new_devices
 
+from gpuglass.catalogue import device
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.pipeline import supervisor as module
 from gpuglass.pipeline.gate import RELEASED, SUSPENDED, Gate
@@ -305,6 +306,31 @@ async def test_what_is_down_for_long_is_tried_less_and_less_often(supervise: Sup
     await supervised.wait(lambda: supervised.restarts("retried") == 2)
     assert supervised.supervisor._stuck == pytest.approx(0.8)
     assert supervised.restarts("silent") == 0
+
+
+def test_once_all_gpus_answer_again_the_next_failure_is_the_first() -> None:
+    devices = new_devices({"core": 1.0})
+    supervisor = Supervisor(devices, Request({"core": 1.0}), 15.0)
+    now = time.monotonic()
+    info = dict.fromkeys(device.INFO_.labels[2:], "")
+    for frame in (
+        frames.Driver("580.1", "13.580.1", "13.0", 1),
+        frames.Device("GPU-0", 0, info, {"core": []}, [], {}),
+        frames.Reading("GPU-0", now, 0.001, {"core": []}),
+    ):
+        devices.take(frame)
+    supervisor._stuck = 1200
+    supervisor._suspects.accuse(0, now)
+    supervisor._suspects.release_all()
+    # It has not shown yet that it answers for longer than a moment.
+    assert not supervisor._should_retry(now - 59, now)
+    assert supervisor._stuck == PATIENCE.stuck
+    supervisor._suspects.accuse(0, now)
+    assert not supervisor._suspects.due(now + 119)
+    supervisor._suspects.release_all()
+    assert not supervisor._should_retry(now - 61, now)
+    supervisor._suspects.accuse(0, now)
+    assert supervisor._suspects.due(now + 60)
 
 
 async def test_a_driver_that_does_not_start_is_tried_for_as_long_as_it_takes(
