@@ -32,8 +32,9 @@ format: $(VENV)/installed ## Format Python and C
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i simulator/src/*.[ch]
 
-bench: $(VENV)/installed ## Measure, beside nvitop-exporter, and write docs/benchmarks.md
+bench: $(VENV)/installed ## Measure, beside nvitop-exporter, and write docs/benchmarks*.md
 	$(BIN)/python -m tests.bench --write docs/benchmarks.md
+	$(BIN)/python -m tests.bench --core --write docs/benchmarks-core.md
 
 docs: $(VENV)/installed ## Build docs/metrics.md from the catalogue
 	$(BIN)/python docs/build_metrics.py

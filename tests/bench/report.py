@@ -75,9 +75,13 @@ def _method(bench: Bench) -> dict[str, str]:
         "window": f"{plan.window:g}",
         "starts": str(plan.rounds * plan.starts),
         "nvitop": NVITOP_EXPORTER,
+        "on": _CORE_ONLY if plan.off else "All of gpuglass is on.",
     }
 
 
+_CORE_ONLY = """Of
+gpuglass only what nvitop-exporter has too, and what belongs to it, is on: no processes, no GPM, no
+sample buffers and so on; `docs/benchmarks.md` has all of it."""
 _HEAD = """# Benchmarks
 
 Written by `{command}`; do not edit.
@@ -87,7 +91,7 @@ Written by `{command}`; do not edit.
 8 stand-in H200 (`simulator/`) with 64 processes on them, 8 a GPU, each of them a real one.
 gpuglass, nvitop-exporter {nvitop} and a constant server run one after the other, in another order
 in each of {rounds} rounds, on the same Python. The constant server is aiohttp with the bytes of
-gpuglass's own page: the floor for whatever answers with them.
+gpuglass's own page: the floor for whatever answers with them. {on}
 
 - *Scrapes*: {scrapes} plain and {scrapes} gzip ones a round, by turns, from another process; a new
   TCP connection each; from before connect to the last byte; random pauses of 50 to 150 ms. All

@@ -31,12 +31,14 @@ class Plan:
         scrapes: Plain ones in a turn, and gzip ones.
         window: Seconds of a window in which CPU is measured.
         starts: Starts in a round.
+        off: Groups of facts and collectors of gpuglass that are switched off.
     """
 
     rounds: int
     scrapes: int = 150
     window: float = 30.0
     starts: int = 5
+    off: tuple[str, ...] = ()
 
 
 @dataclass
@@ -97,7 +99,7 @@ class _Latency:
         self._folder, self._scenario = folder, scenario
         self._plain, self._gzip = folder / f"{latency}.txt", folder / f"{latency}.gz"
         self._servers = {
-            GPUGLASS: servers.gpuglass(),
+            GPUGLASS: servers.gpuglass(plan.off),
             CONSTANT: servers.constant(self._plain, self._gzip),
             NVITOP: servers.nvitop_exporter(program),
         }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +50,14 @@ class Running:
     start: float
 
 
-def gpuglass() -> Server:
-    """The exporter of the running Python."""
+def gpuglass(off: Sequence[str]) -> Server:
+    """The exporter of the running Python, with some of its collectors off."""
     return Server(
         lambda port: [
             *(str(_bin("gpuglass")), "serve"),
             *("--web.listen-address", f"127.0.0.1:{port}"),
             *("--log.level", "warn"),
+            *(f"--no-collector.{name}" for name in off),
         ],
         lambda page: (
             len(re.findall(r"^gpu_up\{.*\} 1(\.0)?$", page, re.MULTILINE)) == GPUS
