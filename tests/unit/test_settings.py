@@ -214,7 +214,7 @@ def test_a_file_means_what_the_flags_mean(
 ) -> None:
     path = tmp_path / "settings.yml"
     path.write_text(
-        yaml.safe_dump(nested(chosen, seed), allow_unicode=True, default_flow_style=flow)
+        yaml.safe_dump(nested(chosen, seed), default_flow_style=flow)
     )
     assert file_problems(serve.command, path) == []
     assert values(file=path) == values(*as_flags(chosen))
