@@ -53,9 +53,11 @@ class Probe:
         Returns:
             The exit code of the process.
         """
-        signal.signal(signal.SIGTERM, lambda *_: self._end(0))
+        # Waited for by a thread: a handler runs amid whatever the main thread does, and would wait
+        # for ever for a lock that the main thread has.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides on Ctrl-C
-        for task in (self._watch_parent, self._watch_driver):
+        for task in (self._watch_parent, self._watch_signals, self._watch_driver):
             threading.Thread(target=task, daemon=True).start()
         while not self._stop.wait(self._tick):
             self._emit(frames.Alive(self._late()))
@@ -79,6 +81,10 @@ class Probe:
     def _watch_parent(self) -> None:
         while os.read(0, 4096):
             pass
+        self._end(0)
+
+    def _watch_signals(self) -> None:
+        signal.sigwait({signal.SIGTERM})
         self._end(0)
 
     def _watch_driver(self) -> None:
