@@ -466,3 +466,14 @@ async def test_a_probe_that_does_not_end_at_a_shut_gate_is_left_behind(
     (tmp_path / f"probe.py.{pid}").touch()
     await supervised.wait(lambda: supervised.abandoned() == 0)
     assert await supervised.supervisor.gone() == []
+
+
+async def test_a_gpu_that_was_left_out_is_tried_again_after_the_gate_was_shut(
+    supervise: Supervise,
+) -> None:
+    supervised = supervise(POLITE)
+    await supervised.wait(lambda: failure(supervised) == "")
+    supervised.supervisor._suspects.accuse(1, time.monotonic())
+    supervised.gate.close(RELEASED)
+    await supervised.supervisor.gone()
+    await supervised.wait(lambda: supervised.supervisor._suspects.skipped() == ())
