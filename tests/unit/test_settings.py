@@ -213,9 +213,7 @@ def test_a_file_means_what_the_flags_mean(
     tmp_path: Path, chosen: dict[str, Any], seed: random.Random, flow: bool
 ) -> None:
     path = tmp_path / "settings.yml"
-    path.write_text(
-        yaml.safe_dump(nested(chosen, seed), default_flow_style=flow)
-    )
+    path.write_text(yaml.safe_dump(nested(chosen, seed), default_flow_style=flow))
     assert file_problems(serve.command, path) == []
     assert values(file=path) == values(*as_flags(chosen))
 
