@@ -1,6 +1,7 @@
 """Asks the exporter of this machine through its control socket."""
 
 import errno
+import contextlib
 import json
 import os
 import socket
@@ -33,7 +34,9 @@ def ask(paths: Iterable[Path], request: Mapping[str, Any]) -> dict[str, Any]:
     connection, path = _connect(list(paths))
     with connection:
         try:
-            connection.sendall(json.dumps(request).encode() + b"\n")
+            # One that is busy, or does not know us, answers before it is asked and hangs up.
+            with contextlib.suppress(BrokenPipeError):
+                connection.sendall(json.dumps(request).encode() + b"\n")
             line = _read_line(connection)
         except TimeoutError:
             raise AskError(f"the exporter at {path} does not answer; see its log") from None
