@@ -1,7 +1,7 @@
 """Asks the exporter of this machine through its control socket."""
 
-import errno
 import contextlib
+import errno
 import json
 import os
 import socket
