@@ -28,7 +28,7 @@ _SUPPORTED = (
     "nvmlDeviceGetSupportedClocksEventReasons",
     "nvmlDeviceGetSupportedClocksThrottleReasons",
 )
-_DOMAINS = {
+DOMAINS = {
     "graphics": pynvml.NVML_CLOCK_GRAPHICS,
     "sm": pynvml.NVML_CLOCK_SM,
     "memory": pynvml.NVML_CLOCK_MEM,
@@ -137,7 +137,7 @@ GROUP = Group(
                     multiply=1_000_000,
                 ),
             )
-            for domain, number in _DOMAINS.items()
+            for domain, number in DOMAINS.items()
         ),
         (
             calls.numbers(

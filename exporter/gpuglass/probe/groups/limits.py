@@ -7,6 +7,7 @@ from gpuglass.catalogue.model import Metric
 from gpuglass.probe import calls
 from gpuglass.probe.calls import Field, Make
 from gpuglass.probe.group import Group, column
+from gpuglass.probe.groups.core import DOMAINS
 
 _THRESHOLDS = {
     "shutdown": pynvml.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN,
@@ -16,12 +17,6 @@ _THRESHOLDS = {
     "acoustic_min": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_MIN,
     "acoustic": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_CURR,
     "acoustic_max": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_MAX,
-}
-_DOMAINS = {
-    "graphics": pynvml.NVML_CLOCK_GRAPHICS,
-    "sm": pynvml.NVML_CLOCK_SM,
-    "memory": pynvml.NVML_CLOCK_MEM,
-    "video": pynvml.NVML_CLOCK_VIDEO,
 }
 _POWER_LIMITS = {
     pynvml.NVML_FI_DEV_POWER_CURRENT_LIMIT: "enforced",
@@ -91,7 +86,7 @@ GROUP = Group(
         ),
         *(
             (_megahertz("nvmlDeviceGetMaxClockInfo", metrics.CLOCK_MAX, domain, number),)
-            for domain, number in _DOMAINS.items()
+            for domain, number in DOMAINS.items()
         ),
         *(
             (
@@ -99,7 +94,7 @@ GROUP = Group(
                 _megahertz(older, metric, domain, number),
             )
             for metric, which, older in _APPLICATION_CLOCKS
-            for domain, number in _DOMAINS.items()
+            for domain, number in DOMAINS.items()
         ),
         *(
             (
@@ -107,7 +102,7 @@ GROUP = Group(
                     "nvmlDeviceGetMaxCustomerBoostClock", metrics.CLOCK_BOOST_MAX, domain, number
                 ),
             )
-            for domain, number in _DOMAINS.items()
+            for domain, number in DOMAINS.items()
         ),
         (calls.numbers("nvmlDeviceGetNumGpuCores", [column(metrics.CORES)]),),
     ],
