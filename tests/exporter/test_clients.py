@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import io
 import re
+import resource
 import select
 import socket
 import threading
@@ -273,6 +274,19 @@ def test_more_clients_than_there_is_room_for(small: Serve) -> None:
 
 
 # Broken ones
+
+
+def test_clients_that_come_and_go_quickly_are_all_answered() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (280, hard))  # the fewest places
+    try:
+        serve = Serve(QUIET, None, Path("/nonexistent"), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        assert [serve.get("/-/healthy").status for _ in range(300)] == [200] * 300
+    finally:
+        serve.close()
 
 
 def test_who_has_nothing_more_to_say_gets_the_answer(small: Serve) -> None:

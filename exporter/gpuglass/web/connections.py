@@ -76,12 +76,13 @@ class Connection(web.RequestHandler):
         state: What it is at: nothing so far, nothing between two requests, sending a request, or
             taking an answer.
         since: When that began, in the event loop's seconds.
+        ended: Whether it has nothing more to say: most such clients are gone.
     """
 
     def __init__(self, connections: "Connections", server: web.Server, **settings: Any) -> None:
         self._connections = connections
         self._clock = asyncio.get_running_loop()
-        self._ended = False
+        self.ended = False
         super().__init__(server, loop=self._clock, **settings)
         self.enter(_State.SILENT)
 
@@ -89,7 +90,7 @@ class Connection(web.RequestHandler):
         """Note that the client is at something else now."""
         self.state = state
         self.since = self._clock.time()
-        if self._ended and state is not _State.ANSWERED:
+        if self.ended and state is not _State.ANSWERED:
             self._clock.call_later(_FAIR_SECONDS, self._close_if_done)
 
     def drop(self) -> None:
@@ -119,7 +120,7 @@ class Connection(web.RequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, not aiohttp's
         """Take the end of what the client sends; it may wait for its answers nonetheless."""
         super().eof_received()
-        self._ended = True
+        self.ended = True
         self._clock.call_later(_FAIR_SECONDS, self._close_if_done)
         return True
 
@@ -298,6 +299,8 @@ class _Refusal(asyncio.Protocol):
 
 def _excess(connection: Connection, now: float) -> float:
     """For how long a quiet client has had more than its fair time."""
+    if connection.ended and connection.state is _State.IDLE:
+        return now - connection.since  # it has its answer
     fair = _SILENT_SECONDS if connection.state is _State.SILENT else _FAIR_SECONDS
     return now - connection.since - fair
 
