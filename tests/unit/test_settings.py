@@ -15,8 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from gpuglass import cli
-from gpuglass.cli import serve
-from gpuglass.cli.settings import environment_name, file_problems, settings_of
+from gpuglass.cli import serve, settings_file
+from gpuglass.cli.settings import environment_name, settings_of
 
 SETTINGS = {
     name: option
@@ -214,7 +214,7 @@ def test_a_file_means_what_the_flags_mean(
 ) -> None:
     path = tmp_path / "settings.yml"
     path.write_text(yaml.safe_dump(nested(chosen, seed), default_flow_style=flow))
-    assert file_problems(serve.command, path) == []
+    assert settings_file.problems(serve.command, path) == []
     assert values(file=path) == values(*as_flags(chosen))
 
 
@@ -243,7 +243,7 @@ yaml_like = st.text("abcnode.iw: -[]{}&*!|>'\"#%@`\n\t?<=~0159éx,", max_size=60
 def test_any_file_is_read_or_refused_in_lines(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "settings.yml"
     path.write_bytes(content)
-    for problem in file_problems(serve.command, path):
+    for problem in settings_file.problems(serve.command, path):
         assert problem.startswith(f"{path}:")
         assert len(problem.splitlines()) == 1
 

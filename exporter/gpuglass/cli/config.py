@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from gpuglass.cli import serve
-from gpuglass.cli.settings import file_problems
+from gpuglass.cli import serve, settings_file
 
 
 @click.group("config")
@@ -18,7 +17,7 @@ def command() -> None:
 @click.pass_context
 def check(ctx: click.Context, file: Path) -> None:
     """Say what is wrong with a settings file, or that it is good."""
-    problems = file_problems(serve.command, file)
+    problems = settings_file.problems(serve.command, file)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:

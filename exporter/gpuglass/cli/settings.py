@@ -7,15 +7,12 @@ file becomes click's ``default_map``, after each of its values has passed the ch
 value would pass as a flag. It stays as it was written: click converts it again.
 """
 
-import difflib
 import re
-import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 FILE_OPTION = "config.file"
 
@@ -95,15 +92,12 @@ def environment_name(setting: str) -> str:
     return "GPUGLASS_" + re.sub(r"[.-]", "_", setting).upper()
 
 
-def file_problems(command: click.Command, path: Path) -> list[str]:
-    """What is wrong with a settings file, a line each; empty where it is good."""
-    return _load(command, click.Context(command), path)[1]
-
-
 def _read_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    values, problems = _load(ctx.command, ctx, path)
+    from gpuglass.cli import settings_file  # PyYAML takes memory and time to start that few need
+
+    values, problems = settings_file.load(ctx.command, ctx, path)
     if problems:
         raise _FileError("\n".join(problems))
     ctx.default_map = values
@@ -111,98 +105,3 @@ def _read_file(ctx: click.Context, param: click.Parameter, path: Path | None) ->
 
 class _FileError(click.ClickException):
     exit_code = 2
-
-
-def _load(
-    command: click.Command, ctx: click.Context, path: Path
-) -> tuple[dict[str, Any], list[str]]:
-    try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        return {}, [f"{path}: cannot be read: {error.strerror}"]
-    except UnicodeDecodeError:
-        return {}, [f"{path}: is not UTF-8 text"]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
-        return {}, [f"{path}{line}: is not YAML: {what}"]
-    except RecursionError:
-        return {}, [f"{path}: is nested too deep"]
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    settings = {n: o for n, o in settings_of(command).items() if n != FILE_OPTION}
-    for name, node, complaint in _leaves(root, settings):
-        where = f"{path}:{node.start_mark.line + 1}"
-        if complaint:
-            problems.append(f"{where}: {complaint}")
-        elif name in values:
-            problems.append(f"{where}: {name} is set twice; keep one")
-        else:
-            try:
-                values[name] = _checked(settings[name], ctx, node)
-            except click.BadParameter as error:
-                problems.append(f"{where}: {name}: {error.message}")
-    return {settings[name].name or "": value for name, value in values.items()}, problems
-
-
-def _leaves(
-    node: yaml.Node | None, settings: dict[str, click.Option], prefix: str = ""
-) -> Iterator[tuple[str, yaml.Node, str]]:
-    """Each setting in the file: its name, its value's node, and what is wrong with the key."""
-    if node is None or node.tag == "tag:yaml.org,2002:null":  # nothing, or only comments
-        return
-    if not isinstance(node, yaml.MappingNode):
-        what = f"{prefix[:-1]} groups settings" if prefix else "a settings file holds a mapping"
-        yield prefix, node, f"{what}; write 'name: value' lines under it"
-        return
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            yield prefix, key, "a setting's name is text, not a list or a mapping"
-            continue
-        name = f"{prefix}{key.value}"
-        if name in settings:
-            yield name, value, ""
-        elif any(known.startswith(f"{name}.") for known in settings):
-            yield from _leaves(value, settings, f"{name}.")
-        else:
-            near = difflib.get_close_matches(name, settings, 1)
-            hint = f"; did you mean {near[0]}?" if near else "; see gpuglass serve --help"
-            yield name, key, f"unknown setting {name}{hint}"
-
-
-def _checked(option: click.Option, ctx: click.Context, node: yaml.Node) -> Any:
-    """The value as it stands in the file, if the setting accepts it."""
-    value = _plain(node)
-    if option.multiple:
-        items = value if isinstance(value, list) else [value]
-        if not items:
-            raise click.BadParameter("the list is empty; give at least one")
-        for item in items:
-            option.type.convert(_typed(option, item), option, ctx)
-        return items
-    option.type.convert(_typed(option, value), option, ctx)
-    return value
-
-
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    except yaml.MarkedYAMLError as error:
-        raise click.BadParameter(f"is not a plain value: {error.problem}") from None
-    except (ValueError, LookupError, AttributeError):  # what PyYAML makes of a wrong tag
-        raise click.BadParameter("is not a plain value") from None
-
-
-def _typed(option: click.Option, value: Any) -> Any:
-    """The value, if it has the YAML type that the setting asks for."""
-    if option.is_flag:
-        wanted, fits = "true or false", isinstance(value, bool)
-    elif isinstance(option.type, click.IntRange):
-        wanted, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
-    else:
-        wanted, fits = "text; put it in quotes", isinstance(value, str)
-    if not fits:
-        raise click.BadParameter(f"{reprlib.repr(value)} is not {wanted}")
-    return value
