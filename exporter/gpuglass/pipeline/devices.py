@@ -1,5 +1,6 @@
 """What the probe has told: the driver, the GPUs, and what is wrong."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -53,6 +54,7 @@ class Devices:
 
     Attributes:
         changed_at: When something new was told last, in seconds of CLOCK_MONOTONIC.
+        round: Set when the probe has told all that it read in a round.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Devices:
         self._renewing = False
         self._last_success: float | None = None
         self.changed_at = 0.0
+        self.round = asyncio.Event()
 
     def take(self, frame: frames.Frame) -> None:
         """Take what the probe tells.
@@ -83,6 +86,7 @@ class Devices:
         """
         if isinstance(frame, frames.Alive):
             self._waiting = frame.waiting
+            self.round.set()
             return
         if isinstance(frame, frames.Thread):
             return

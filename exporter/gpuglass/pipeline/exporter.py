@@ -45,8 +45,6 @@ _log = logging.getLogger(__name__)
 METRICS = (*gpu.METRICS, *host.METRICS, *exporter.METRICS)
 
 _SELF_SECONDS = 5.0
-# A round of readings takes some milliseconds.
-_READ_SECONDS = 0.02
 # Whoever asked in so many of the last intervals will ask again soon.
 _OFTEN = 2
 # Higher levels cost more time than the network gives back: the page shrinks 12-fold at 1 already.
@@ -125,7 +123,7 @@ class Exporter:
         self._self = Itself()
         self._tasks: list[asyncio.Task[None]] = []
         self._cache: dict[tuple[bool, bool], bytes] = {}
-        self._cached_at = 0.0
+        self._updated_at = 0.0
         self._asked_at = 0.0
 
     def start(self) -> None:
@@ -195,12 +193,11 @@ class Exporter:
             The body of the answer.
         """
         now = self._asked_at = time.monotonic()
-        if now - self._cached_at > self._settings.fast or self._cached_at < self._changed_at():
-            self._cache.clear()
-            self._cached_at = now
+        if now - self._updated_at > self._settings.fast or self._updated_at < self._changed_at():
+            self._update(now)
         key = openmetrics, gzip
         if key not in self._cache:
-            self._cache[key] = self._render(openmetrics, gzip, now)
+            self._cache[key] = self._render(openmetrics, gzip)
         return self._cache[key]
 
     def _open_kernel_log(self) -> KernelLog | None:
@@ -218,13 +215,17 @@ class Exporter:
     def _changed_at(self) -> float:
         return max(self._devices.changed_at, self._hosts.changed_at)
 
-    def _render(self, openmetrics: bool, gzip: bool, now: float) -> bytes:
+    def _update(self, now: float) -> None:
+        self._page.update(self._blocks(now))
+        self._cache.clear()
+        self._updated_at = now
+
+    def _render(self, openmetrics: bool, gzip: bool) -> bytes:
         if gzip:
-            plain = self._cache.get((openmetrics, False))
-            plain = plain or self._render(openmetrics, False, now)
+            plain = self._cache.get((openmetrics, False)) or self._render(openmetrics, False)
             self._cache[openmetrics, False] = plain
             return _compress(plain)
-        return self._page.render(self._blocks(now), openmetrics)
+        return self._page.text(openmetrics)
 
     def _blocks(self, now: float) -> list[Block]:
         blocks, statuses = self._hosts.blocks(now)
@@ -241,15 +242,15 @@ class Exporter:
     async def _write_ahead(self) -> None:
         """Write the lines of each round of readings when it is in: a scrape then joins them only.
 
-        Probe and host are read at the multiples of the interval. For somebody who asks less often
-        most rounds would be written for nobody.
+        For somebody who asks less often than the GPUs are read most rounds would be written for
+        nobody.
         """
-        interval = self._settings.fast
         while True:
-            await asyncio.sleep(interval - time.monotonic() % interval + _READ_SECONDS)
+            await self._devices.round.wait()
+            self._devices.round.clear()
             now = time.monotonic()
-            if now - self._asked_at < _OFTEN * interval:
-                self._page.update(self._blocks(now))
+            if now - self._asked_at < _OFTEN * self._settings.fast:
+                self._update(now)
 
     async def _watch_processes(self) -> None:
         while True:

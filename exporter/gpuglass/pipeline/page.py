@@ -58,17 +58,15 @@ class Page:
         self._known = known
         self._sheet.update([block.values for block in blocks])
 
-    def render(self, blocks: Sequence[Block], openmetrics: bool) -> bytes:
-        """The page.
+    def text(self, openmetrics: bool) -> bytes:
+        """The page, as ``update`` left it.
 
         Args:
-            blocks: All that is to be published.
             openmetrics: Whether to write OpenMetrics 1.0 rather than Prometheus text 0.0.4.
 
         Returns:
             UTF-8 text.
         """
-        self.update(blocks)
         return self._sheet.text(openmetrics)
 
     def _families(self, known: list[tuple[Series, ...]]) -> list[Metric]:

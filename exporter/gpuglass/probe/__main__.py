@@ -27,6 +27,8 @@ _GRACE_SECONDS = 1.0
 _COUNT_SECONDS = 10.0
 # The parent is told at least so often that the probe lives; a call that takes longer is late.
 _ALIVE_SECONDS = 1.0
+# Readings of a round go out together so long after its tick: the parent is woken once for all GPUs.
+_ROUND_SECONDS = 0.05
 # These leave nothing behind in the library, so the same process may try again.
 _RETRY = frozenset({pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED})
 _RETRY_SECONDS = 2.0
@@ -44,6 +46,8 @@ class Probe:
         self._where: list[Whereabouts] = []
         self._pipe = os.dup(1)
         self._pipe_lock = threading.Lock()
+        self._round = min(_ROUND_SECONDS, self._tick / 4)
+        self._unsent: list[bytes] = []
         # What a library prints goes to the log, not into the frames.
         os.dup2(2, 1)
 
@@ -59,7 +63,7 @@ class Probe:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides on Ctrl-C
         for task in (self._watch_parent, self._watch_signals, self._watch_driver):
             threading.Thread(target=task, daemon=True).start()
-        while not self._stop.wait(self._tick):
+        while not self._stop.wait(self._until_next_round()):
             self._emit(frames.Alive(self._late()))
         self._let_go()
         return self._exit_code
@@ -69,9 +73,18 @@ class Probe:
             self._exit_code = code
         self._stop.set()
 
+    def _until_next_round(self) -> float:
+        """The seconds until the readings of a round go out."""
+        return self._tick - (time.monotonic() - self._round) % self._tick
+
     def _emit(self, frame: frames.Frame) -> None:
         line = frames.encode(frame)
         with self._pipe_lock:
+            self._unsent.append(line)
+            if isinstance(frame, frames.Reading) and time.monotonic() % self._tick < self._round:
+                return
+            line = b"".join(self._unsent)
+            self._unsent.clear()
             try:
                 while line:
                     line = line[os.write(self._pipe, line) :]
