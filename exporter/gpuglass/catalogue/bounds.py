@@ -37,8 +37,6 @@ _UNITS = {metric.name: metric.unit for metric in gpu.METRICS if metric.type is T
 # By the unit of a counter, by how much it can grow in a second.
 _GROWTH = {"joules": _RANGES["watts"][1], "bytes": _RANGES["bytes_per_second"][1], "seconds": 2.0}
 _COUNTED = {metric.name: metric.unit for metric in gpu.METRICS if metric.type is Type.COUNTER}
-# A driver may write its counters less often than we read them.
-_LATE_SECONDS = 10.0
 
 
 def possible(metric: str) -> tuple[float, float]:
@@ -46,6 +44,6 @@ def possible(metric: str) -> tuple[float, float]:
     return _OWN_RANGES.get(metric, _RANGES.get(_UNITS.get(metric, ""), _ANY))
 
 
-def growth(metric: str, seconds: float) -> float:
-    """By how much a counter can have grown within so many seconds."""
-    return _GROWTH.get(_COUNTED.get(metric, ""), math.inf) * (seconds + _LATE_SECONDS)
+def growth(metric: str) -> float:
+    """By how much a counter can grow in a second."""
+    return _GROWTH.get(_COUNTED.get(metric, ""), math.inf)

@@ -57,6 +57,8 @@ _THROTTLE_REASONS = frozenset(
     }
 )
 
+# A driver may write its counters less often than we read them.
+_LATE_SECONDS = 10.0
 # A GPU that the driver lists no longer is shown as down for so long.
 _GONE_SECONDS = 3600.0
 
@@ -78,10 +80,14 @@ class _Best(NamedTuple):
 
 
 class _Followed(NamedTuple):
-    """The driver's counter at ``position`` of a group, and the published one."""
+    """The driver's counter at ``position`` of a group, and the published one.
+
+    ``growth`` is by how much it can grow in a second.
+    """
 
     position: int
-    column: Column
+    wraps: int
+    growth: float
     counter: Counter
 
 
@@ -108,11 +114,11 @@ class _Section:
         self.patience = patience(interval)
 
     def take(self, values: list[float | None], at: float) -> None:
-        for position, column, counter in self.follow:
+        for position, wraps, growth, counter in self.follow:
             value = values[position]
             if value is not None:
-                most = bounds.growth(column.metric, at - counter.followed_at)
-                counter.follow(value, column.wraps, most)
+                passed = at - counter.followed_at + _LATE_SECONDS
+                counter.follow(value, wraps, growth * passed)
                 counter.followed_at = at
                 values[position] = counter.total
         for position, counter in self.sampled:
@@ -316,7 +322,7 @@ class Gpu:
             if column.wraps or column.source != "driver":
                 # Lower than before can now also mean a driver that was loaded anew, or a new probe.
                 counter.forget()
-            yield _Followed(position, column, counter)
+            yield _Followed(position, column.wraps, bounds.growth(column.metric), counter)
 
     def _to_integrate(
         self, columns: list[Column], from_driver: set[tuple[str, tuple[str, ...]]]
@@ -337,11 +343,11 @@ class Gpu:
                 yield _Best(position, self._highest.setdefault(metric, Highest())), metric
 
     def _sources(self, frame: Device, sampled: list[_Key]) -> Iterator[tuple[str, str, str]]:
-        """Each counter, where it comes from, and why where it comes from nowhere."""
+        """Each counter that the driver does not have, its source, and why it has none if so."""
         given = {column.metric for columns in frame.columns.values() for column in columns}
         for columns in frame.columns.values():
             for column in columns:
-                if _BY_NAME[column.metric].type is Type.COUNTER:
+                if _BY_NAME[column.metric].type is Type.COUNTER and column.source != "driver":
                     yield column.metric, column.source, ""
         for metric, _ in sampled:
             yield metric.name, "gpm" if metric in _MONITORED else "sampled", ""
