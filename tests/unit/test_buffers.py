@@ -204,10 +204,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 class Following:
     """A stream that is read at each second, from a buffer with a sample each half a second."""
 
-    def __init__(self, clock: Callable[[float], None], buffered: bool = True) -> None:
+    def __init__(
+        self, clock: Callable[[float], None], buffered: bool = True, eager: bool = True
+    ) -> None:
         self.driver, self.present = Driver(), Present()
         self._clock = clock
-        stream = Stream(1, lambda *_: self.present, 100, MEAN, PEAK, SECONDS, divide=100)
+        stream = Stream(1, lambda *_: self.present, 100, MEAN, PEAK, SECONDS, 100, eager=eager)
         one = buffer(self.driver) if buffered else None
         self.call = Followed(stream, self.present, one, LONGEST, 60)
 
@@ -230,6 +232,18 @@ def test_a_burst_between_two_readings(clock: Callable[[float], None]) -> None:
     assert following.read(103) == [pytest.approx(0.5 / 3), 1, 0.5]
     # Nothing new is no news.
     assert following.read(103.2) == [pytest.approx(0.5 / 3), 1, 0.5]
+
+
+def test_a_buffer_that_holds_long_is_asked_rarely(clock: Callable[[float], None]) -> None:
+    following = Following(clock, eager=False)
+    following.sample(100, 0)
+    following.read(100)
+    told = []
+    for second in range(101, 107):
+        following.sample(second, 50)
+        told.append(following.read(second)[2])
+    assert told == [0, 1, 1, 2, 2, 3]
+    assert len(following.driver.calls) == 4
 
 
 def test_the_past_before_the_first_reading_is_not_counted(clock: Callable[[float], None]) -> None:
@@ -257,14 +271,14 @@ def test_the_present_stands_in_for_a_buffer_that_is_dry(clock: Callable[[float],
     following.sample(100, 40)
     following.read(100)
     following.present.value = 10
-    assert following.read(102) == [None, 0.4, 0]
-    assert following.read(103) == [0.1, 0.4, 0.3]
+    assert following.read(103) == [None, 0.4, 0]
+    assert following.read(104) == [0.1, 0.4, 0.4]
     # What comes late was counted already, or else is counted now.
-    for second in (101, 102, 103, 104):
+    for second in (101, 102, 103, 104, 105):
         following.sample(second, 50)
-    assert following.read(104)[2] == 0.3
-    following.sample(105, 50)
-    assert following.read(105)[2] == 0.8
+    assert following.read(105)[2] == 0.4
+    following.sample(106, 50)
+    assert following.read(106)[2] == 0.9
 
 
 def test_without_a_buffer_only_the_recent_past_is_told(clock: Callable[[float], None]) -> None:

@@ -67,8 +67,8 @@ CAPABILITY = of_device(
 SOURCE = of_device(
     "gpu_source_info",
     INFO,
-    "Where a counter comes from: the driver's own counter, its buffers of samples, its performance "
-    "monitor, our sampling, or nowhere (absent) and why",
+    "Where a counter comes from that is not the driver's own: its buffers of samples, its "
+    "performance monitor, our sampling, or nowhere (absent) and why",
     "the probe",
     "metric",
     "source",

@@ -42,10 +42,10 @@ GROUPS = (
     Group(
         CORE, "utilisation, memory, power, temperature, clocks and throttling of GPUs", Tempo.FAST
     ),
-    Group("engines", "use of the GPUs' media engines", Tempo.SLOW),
+    Group("engines", "use and clock of the GPUs' media engines", Tempo.SLOW),
     Group("fans", "the GPUs' fans", Tempo.SLOW),
     Group("gpm", "what SMs, memory and links of Hopper and newer cards do", Tempo.FAST),
-    Group("limits", "limits of the GPUs' power, temperature and clocks", Tempo.SLOW),
+    Group("limits", "what the GPUs may draw, and how fast they may run", Tempo.SLOW),
     Group("mig", "the GPUs' MIG instances", Tempo.SLOW),
     Group(PROCESSES, "the processes on GPUs, and who owns them", Tempo.FAST),
     Group("pcie", "what the GPUs' PCIe links carry", Tempo.FAST),
@@ -58,6 +58,7 @@ GROUPS = (
     Group("remapping", "memory of the GPUs that was taken out of use", Tempo.SLOW),
     Group("health", "what the GPUs need to work again", Tempo.SLOW),
     Group("modes", "how the GPUs are set up, and where they sit", Tempo.RARE),
+    Group("ratings", "the GPUs' highest clocks and temperatures", Tempo.RARE),
     Group("sessions", "sessions of video encoders and frame capture", Tempo.SLOW),
     Group("smoothing", "the GPUs' power smoothing", Tempo.SLOW),
     Group("confidential", "confidential computing on the GPUs", Tempo.SLOW),

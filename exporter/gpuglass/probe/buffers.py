@@ -16,7 +16,9 @@ _SYMBOL = "nvmlDeviceGetSamples"
 _SECOND = 1_000_000
 # The slowest buffers get a sample each second. One with nothing new for longer has run dry, as
 # those of an idle card do.
-_DRY = 2 * _SECOND
+_DRY = 3 * _SECOND
+# The smallest buffers hold the last 2.4 s: asked at every other second they lose nothing.
+_SPARE = 3 * _SECOND // 2
 # How much more time samples may cover than has passed: they can come late, several at once.
 _LATE = _SECOND
 # Buffers have some 100 places; one that has more says so.
@@ -169,6 +171,8 @@ class Stream(NamedTuple):
         seconds: Its integral over time, from 0 on.
         divide: What to divide it by to get the metrics' unit.
         multiply: What to multiply it by, where ``divide`` is 1.
+        eager: Whether the buffer is asked at each reading, so that ``seconds`` is up to date, not
+            only before it could run over.
     """
 
     type: int
@@ -179,6 +183,7 @@ class Stream(NamedTuple):
     seconds: Column | None = None
     divide: int = 1
     multiply: int = 1
+    eager: bool = False
 
 
 class Followed(Call):
@@ -203,18 +208,23 @@ class Followed(Call):
         self._longest = longest
         self._track = Track(window * _SECOND)
         self._counts = bool(stream.seconds and buffer)
-        self._taken_at = 0
+        self._spares = bool(buffer and not stream.eager)
+        self._taken_at = self._asked_at = 0
+        self._told: Values = ()
 
     def read(self) -> Values:
         """Take what is new.
 
         Returns:
-            A value for each column.
+            A value for each column; those of the last time where the buffer need not be asked.
 
         Raises:
             NvmlError: The driver answered with an error.
         """
         now = monotonic_ns() // 1000
+        if self._spares and now - self._asked_at < _SPARE and self._told:
+            return self._told
+        self._asked_at = now
         passed = now - self._taken_at
         taken = self._look(passed) if self._buffer is None else self._drain(self._buffer, passed)
         if taken:
@@ -224,7 +234,8 @@ class Followed(Call):
                 self._track.integral = 0
             self._taken_at = now
         self._track.forget(now)
-        return self._numbers()
+        self._told = self._numbers()
+        return self._told
 
     def _drain(self, buffer: Buffer, passed: int) -> Taken | None:
         """What is new in the buffer; the present value while it is dry."""

@@ -8,6 +8,7 @@ from gpuglass.catalogue import device as metrics
 from gpuglass.probe import calls
 from gpuglass.probe.calls import Field
 from gpuglass.probe.group import Card, Found, Group, column
+from gpuglass.probe.groups.clocks import DOMAINS, clock
 from gpuglass.probe.nvml import NvmlError
 
 _REASON_NAMES = {
@@ -28,12 +29,8 @@ _SUPPORTED = (
     "nvmlDeviceGetSupportedClocksEventReasons",
     "nvmlDeviceGetSupportedClocksThrottleReasons",
 )
-DOMAINS = {
-    "graphics": pynvml.NVML_CLOCK_GRAPHICS,
-    "sm": pynvml.NVML_CLOCK_SM,
-    "memory": pynvml.NVML_CLOCK_MEM,
-    "video": pynvml.NVML_CLOCK_VIDEO,
-}
+# The video clock is read with the engines that it drives.
+_DOMAINS = ("graphics", "sm", "memory")
 _THROTTLE_TIMES = {
     pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP: "sw_power_cap",
     pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST: "sync_boost",
@@ -129,15 +126,8 @@ GROUP = Group(
             ),
         ),
         *(
-            (
-                calls.numbers(
-                    "nvmlDeviceGetClockInfo",
-                    [column(metrics.CLOCK, domain)],
-                    number,
-                    multiply=1_000_000,
-                ),
-            )
-            for domain, number in DOMAINS.items()
+            (clock("nvmlDeviceGetClockInfo", column(metrics.CLOCK, domain), DOMAINS[domain]),)
+            for domain in _DOMAINS
         ),
         (
             calls.numbers(

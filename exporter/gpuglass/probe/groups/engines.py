@@ -1,8 +1,9 @@
-"""How busy the media engines are."""
+"""How busy the media engines are, and how fast they run."""
 
 from gpuglass.catalogue import device as metrics
 from gpuglass.probe import calls
 from gpuglass.probe.group import Group, column
+from gpuglass.probe.groups.clocks import DOMAINS, clock
 
 _ENGINES = {
     "encoder": "nvmlDeviceGetEncoderUtilization",
@@ -16,5 +17,6 @@ GROUP = Group(
         # The second number is the sampling period, in microseconds.
         (calls.numbers(symbol, [column(metrics.ENGINE_UTILIZATION, engine), None], divide=100),)
         for engine, symbol in _ENGINES.items()
-    ],
+    ]
+    + [(clock("nvmlDeviceGetClockInfo", column(metrics.CLOCK, "video"), DOMAINS["video"]),)],
 )

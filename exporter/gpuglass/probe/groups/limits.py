@@ -1,23 +1,13 @@
-"""What the card may draw, how hot it may get, how fast it can run, and how large it is."""
+"""What the card may draw, how hot it may get and how fast it may run, as it is set up now."""
 
 import pynvml
 
 from gpuglass.catalogue import device as metrics
-from gpuglass.catalogue.model import Metric
 from gpuglass.probe import calls
 from gpuglass.probe.calls import Field, Make
 from gpuglass.probe.group import Group, column
-from gpuglass.probe.groups.core import DOMAINS
+from gpuglass.probe.groups.clocks import DOMAINS, application_clock
 
-_THRESHOLDS = {
-    "shutdown": pynvml.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN,
-    "slowdown": pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN,
-    "memory_max": pynvml.NVML_TEMPERATURE_THRESHOLD_MEM_MAX,
-    "gpu_max": pynvml.NVML_TEMPERATURE_THRESHOLD_GPU_MAX,
-    "acoustic_min": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_MIN,
-    "acoustic": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_CURR,
-    "acoustic_max": pynvml.NVML_TEMPERATURE_THRESHOLD_ACOUSTIC_MAX,
-}
 _POWER_LIMITS = {
     pynvml.NVML_FI_DEV_POWER_CURRENT_LIMIT: "enforced",
     pynvml.NVML_FI_DEV_POWER_REQUESTED_LIMIT: "requested",
@@ -31,23 +21,6 @@ _TLIMITS = {
     pynvml.NVML_FI_DEV_TEMPERATURE_MEM_MAX_TLIMIT: "memory_max",
     pynvml.NVML_FI_DEV_TEMPERATURE_GPU_MAX_TLIMIT: "gpu_max",
 }
-
-_APPLICATION_CLOCKS = (
-    (
-        metrics.CLOCK_APPLICATION,
-        pynvml.NVML_CLOCK_ID_APP_CLOCK_TARGET,
-        "nvmlDeviceGetApplicationsClock",
-    ),
-    (
-        metrics.CLOCK_APPLICATION_DEFAULT,
-        pynvml.NVML_CLOCK_ID_APP_CLOCK_DEFAULT,
-        "nvmlDeviceGetDefaultApplicationsClock",
-    ),
-)
-
-
-def _megahertz(symbol: str, metric: Metric, domain: str, *arguments: int) -> Make:
-    return calls.numbers(symbol, [column(metric, domain)], *arguments, multiply=1_000_000)
 
 
 def _milliwatts(symbol: str, *limits: str) -> Make:
@@ -75,36 +48,14 @@ GROUP = Group(
             ),
         ),
         *(
-            (
-                calls.numbers(
-                    "nvmlDeviceGetTemperatureThreshold",
-                    [column(metrics.TEMPERATURE_LIMIT, limit)],
-                    number,
-                ),
-            )
-            for limit, number in _THRESHOLDS.items()
-        ),
-        *(
-            (_megahertz("nvmlDeviceGetMaxClockInfo", metrics.CLOCK_MAX, domain, number),)
-            for domain, number in DOMAINS.items()
-        ),
-        *(
-            (
-                _megahertz("nvmlDeviceGetClock", metric, domain, number, which),
-                _megahertz(older, metric, domain, number),
-            )
-            for metric, which, older in _APPLICATION_CLOCKS
-            for domain, number in DOMAINS.items()
-        ),
-        *(
-            (
-                _megahertz(
-                    "nvmlDeviceGetMaxCustomerBoostClock", metrics.CLOCK_BOOST_MAX, domain, number
-                ),
+            application_clock(
+                column(metrics.CLOCK_APPLICATION, domain),
+                "nvmlDeviceGetApplicationsClock",
+                number,
+                pynvml.NVML_CLOCK_ID_APP_CLOCK_TARGET,
             )
             for domain, number in DOMAINS.items()
         ),
-        (calls.numbers("nvmlDeviceGetNumGpuCores", [column(metrics.CORES)]),),
     ],
     fields=[
         *(

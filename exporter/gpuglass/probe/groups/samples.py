@@ -11,6 +11,7 @@ from gpuglass.probe.buffers import Buffer, Followed, Stream
 from gpuglass.probe.calls import Call, Make
 from gpuglass.probe.frames import Column
 from gpuglass.probe.group import Card, Fact, Found, Group, column
+from gpuglass.probe.groups.clocks import DOMAINS
 from gpuglass.probe.nvml import Handle, Library
 
 # What is read here is only followed.
@@ -28,10 +29,10 @@ def _rate(field: str) -> Make:
     )
 
 
-def _clock(type: int, number: int, domain: str) -> Stream:
+def _clock(type: int, domain: str) -> Stream:
     return Stream(
         type,
-        calls.numbers("nvmlDeviceGetClockInfo", [_VALUE], number),
+        calls.numbers("nvmlDeviceGetClockInfo", [_VALUE], DOMAINS[domain]),
         _MEGAHERTZ,
         mean=column(activity.CLOCK_MEAN, domain),
         peak=column(activity.CLOCK_PEAK, domain),
@@ -66,6 +67,7 @@ _STREAMS = (
         peak=column(activity.UTILIZATION_PEAK),
         seconds=_seconds(metrics.BUSY_SECONDS),
         divide=100,
+        eager=True,
     ),
     Stream(
         pynvml.NVML_MEMORY_UTILIZATION_SAMPLES,
@@ -75,9 +77,10 @@ _STREAMS = (
         peak=column(activity.MEMORY_ACTIVITY_PEAK),
         seconds=_seconds(metrics.MEMORY_ACTIVITY_SECONDS),
         divide=100,
+        eager=True,
     ),
-    _clock(pynvml.NVML_PROCESSOR_CLK_SAMPLES, pynvml.NVML_CLOCK_SM, "sm"),
-    _clock(pynvml.NVML_MEMORY_CLK_SAMPLES, pynvml.NVML_CLOCK_MEM, "memory"),
+    _clock(pynvml.NVML_PROCESSOR_CLK_SAMPLES, "sm"),
+    _clock(pynvml.NVML_MEMORY_CLK_SAMPLES, "memory"),
     _engine(pynvml.NVML_ENC_UTILIZATION_SAMPLES, "nvmlDeviceGetEncoderUtilization", "encoder"),
     _engine(pynvml.NVML_DEC_UTILIZATION_SAMPLES, "nvmlDeviceGetDecoderUtilization", "decoder"),
     _engine(pynvml.NVML_JPG_UTILIZATION_SAMPLES, "nvmlDeviceGetJpgUtilization", "jpeg"),
