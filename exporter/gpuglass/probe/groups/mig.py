@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-from typing import NamedTuple
 
 import pynvml
 
@@ -12,10 +11,10 @@ from gpuglass.probe import calls, monitor
 from gpuglass.probe.calls import Call, Make, Values
 from gpuglass.probe.frames import Column
 from gpuglass.probe.group import Card, Fact, Found, Group, column, raise_if_fatal
+from gpuglass.probe.instances import Instance, changed, cut, describe
 from gpuglass.probe.monitor import Measure, Monitor
 from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
 
-_OFF, _EMPTY = "mig_off", "no_mig_instances"
 _PIPES = {
     pynvml.NVML_GPM_METRIC_ANY_TENSOR_UTIL: "tensor",
     pynvml.NVML_GPM_METRIC_FP64_UTIL: "fp64",
@@ -24,30 +23,15 @@ _PIPES = {
 }
 
 
-class _Place(NamedTuple):
-    """Where an instance was found. One that is made anew has another UUID, or at least a handle."""
-
-    handle: int
-    uuid: str
+def _labels(instance: Instance) -> tuple[str, str, str]:
+    return str(instance.gpu_instance), str(instance.compute_instance), instance.profile
 
 
-class _Instance(NamedTuple):
-    """An instance, and the labels of its metrics."""
-
-    place: _Place
-    gpu_instance: int
-    compute_instance: str
-    profile: str
-
-    @property
-    def labels(self) -> tuple[str, str, str]:
-        return str(self.gpu_instance), self.compute_instance, self.profile
-
-    @property
-    def gpu_labels(self) -> tuple[str, str]:
-        """Without the compute slices, as in 1c.3g.71gb: those are not of the GPU instance."""
-        slices, _, rest = self.profile.partition(".")
-        return str(self.gpu_instance), rest if slices.endswith("c") else self.profile
+def _gpu_labels(instance: Instance) -> tuple[str, str]:
+    """Without the compute slices, as in 1c.3g.71gb: those are not of the GPU instance."""
+    slices, _, rest = instance.profile.partition(".")
+    profile = rest if slices.endswith("c") else instance.profile
+    return str(instance.gpu_instance), profile
 
 
 class _Mortal(Call):
@@ -77,68 +61,20 @@ class _Mortal(Call):
 
 
 def _instances(card: Card) -> Found:
-    if not _mode(card):
-        return Found(refused=_OFF, outdated=lambda: _mode(card))
-    places, why = _places(card)
-    instances = [found for place in places if (found := _describe(card.library, place))]
+    now = cut(card.library, card.device)
+    instances = [found for place in now.places if (found := describe(card.library, place))]
     facts = [fact for instance in instances for fact in _facts(instance)]
     facts += _monitored(card, instances)
     return Found(
         facts=facts,
-        refused="" if instances else why,
-        outdated=lambda: not _mode(card) or _places(card)[0] != places,
+        refused="" if instances else now.why,
+        outdated=lambda: changed(card.library, card.device, now),
     )
 
 
-def _mode(card: Card) -> bool:
-    mode, pending = ctypes.c_uint(), ctypes.c_uint()
-    card.library.call(
-        "nvmlDeviceGetMigMode", card.device, ctypes.byref(mode), ctypes.byref(pending)
-    )
-    return bool(mode.value == pynvml.NVML_DEVICE_MIG_ENABLE)
-
-
-def _places(card: Card) -> tuple[list[_Place], str]:
-    """The instances that there are; and why there are none, if so."""
-    library, device = card.library, card.device
-    places: list[_Place] = []
-    why = _EMPTY
-    for index in range(library.number("nvmlDeviceGetMaxMigDeviceCount", device)):
-        handle = Handle()
-        try:
-            library.call(
-                "nvmlDeviceGetMigDeviceHandleByIndex",
-                device,
-                ctypes.c_uint(index),
-                ctypes.byref(handle),
-            )
-        except NvmlError as error:
-            raise_if_fatal(error)
-            if error.code != pynvml.NVML_ERROR_NOT_FOUND:
-                why = error.reason
-            continue
-        try:
-            places.append(_Place(handle.value or 0, library.text("nvmlDeviceGetUUID", handle)))
-        except NvmlError as error:
-            why = error.reason
-    return places, why
-
-
-def _describe(library: Library, place: _Place) -> _Instance | None:
-    """What the instance is; ``None`` if it is gone already."""
-    handle = Handle(place.handle)
-    try:
-        gpu_instance = library.number("nvmlDeviceGetGpuInstanceId", handle)
-        compute_instance = library.number("nvmlDeviceGetComputeInstanceId", handle)
-        name = library.text("nvmlDeviceGetName", handle)
-    except NvmlError:
-        return None
-    return _Instance(place, gpu_instance, str(compute_instance), name.partition(" MIG ")[2])
-
-
-def _facts(instance: _Instance) -> list[Fact]:
+def _facts(instance: Instance) -> list[Fact]:
     def its(metric: Metric, *labels: str) -> Column:
-        return column(metric, *instance.labels, *labels)
+        return column(metric, *_labels(instance), *labels)
 
     memory = {
         "total": its(metrics.MEMORY_TOTAL),
@@ -178,12 +114,12 @@ def _facts(instance: _Instance) -> list[Fact]:
     ]
 
 
-def _of(instance: _Instance, make: Make) -> Make:
+def _of(instance: Instance, make: Make) -> Make:
     """The call, on the instance instead of the GPU."""
     return lambda library, device: _Mortal(make(library, Handle(instance.place.handle)))
 
 
-def _info(instance: _Instance) -> Make:
+def _info(instance: Instance) -> Make:
     def info(library: Library, device: Handle) -> Call:
         attributes = pynvml.c_nvmlDeviceAttributes()
         handle = Handle(instance.place.handle)
@@ -195,13 +131,13 @@ def _info(instance: _Instance) -> Make:
                 str(attributes.computeInstanceSliceCount),
                 str(attributes.multiprocessorCount),
             ]
-        given = column(metrics.MIG_INFO, *instance.labels, instance.place.uuid, *numbers)
+        given = column(metrics.MIG_INFO, *_labels(instance), instance.place.uuid, *numbers)
         return Call("nvmlDeviceGetAttributes_v2", lambda: 0, (), (given,), lambda: [1])
 
     return info
 
 
-def _monitored(card: Card, instances: list[_Instance]) -> list[Fact]:
+def _monitored(card: Card, instances: list[Instance]) -> list[Fact]:
     """What the performance monitor tells of each GPU instance, where the card has one."""
     library, device = card.library, card.device
     try:
@@ -210,7 +146,7 @@ def _monitored(card: Card, instances: list[_Instance]) -> list[Fact]:
     except NvmlError as error:
         raise_if_fatal(error)
         return []
-    by_number = {instance.gpu_instance: instance.gpu_labels for instance in instances}
+    by_number = {instance.gpu_instance: _gpu_labels(instance) for instance in instances}
     return [(_monitor(number, labels),) for number, labels in by_number.items()]
 
 
