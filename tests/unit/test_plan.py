@@ -245,7 +245,7 @@ def test_a_fault_of_ours_is_told_and_is_not_the_end(simulator: Path, scenario: P
         plan, worker.Plan = worker.Plan, lambda *arguments: 1 / 0
         thread = worker.Worker(Library(), at, asked(0.05), told.append, print)
         thread.start()
-        while not told:
+        while "down" not in [frame.kind for frame in told]:
             time.sleep(0.01)
         worker.Plan = plan
         while "reading" not in [frame.kind for frame in told]:
