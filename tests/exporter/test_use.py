@@ -96,6 +96,49 @@ def test_owners_add_up_to_the_gpu(
     assert mine == pytest.approx(3 * others, rel=0.1)
 
 
+INSTANCES = "mig gpu=0 profile=3g.71gb\nmig gpu=0 profile=1g.18gb\n"
+
+
+@pytest.mark.parametrize("root", ["on", "off"])
+def test_processes_on_mig_instances(
+    start: Start, scenario: Path, worker: subprocess.Popen[bytes], root: str
+) -> None:
+    """Also where only root may see all of the GPU; and while it is cut anew."""
+    head = f"gpus 1 preset=h200\nroot {root}\nload gpu=0 constant 0.5\n"
+    mine = f"process pid={worker.pid} gpu=0 memory=30GiB mig=0\n"
+    more = "process pid=4200000000 gpu=0 memory=10GiB mig=1\n"
+    scenario.write_text(head + INSTANCES + mine + more)
+    serve = start(*FAST, "--processes.most", "1")
+    serve.wait_ready()
+    first = serve.page()
+    whose = {"gpu_instance": "1", "compute_instance": "0", "user": ME}
+    memory = "gpu_process_memory_used_bytes"
+    assert first.value(memory, pid=str(worker.pid), **whose) == 30 * 2**30
+    assert first.value("gpu_process_info", type="compute", **whose) == 1
+    assert first.value("gpu_process_start_time_seconds", **whose) > 0
+    assert first.value(memory, pid="others", gpu_instance="") == 10 * 2**30
+    assert not first.values("gpu_process_sm_utilization_ratio")
+    assert first.value("gpu_processes") == 2
+    assert owned(first, "memory_used_bytes") == 30 * 2**30
+    play(scenario, head + INSTANCES.replace("1g.18gb", "2g.35gb") + mine + more)
+    serve.wait(lambda: len(serve.page().values("gpu_mig_info", profile="2g.35gb")) == 1)
+    serve.wait(lambda: owned(serve.page(), "energy_joules_total") > 300)
+    last = serve.page()
+    assert last.value("gpu_processes") == 2
+    parts, whole = (
+        sum(last.values(name)) - sum(first.values(name))
+        for name in ("gpu_owner_energy_joules_total", "gpu_energy_joules_total")
+    )
+    assert parts == pytest.approx(whole, rel=0.1)
+    own, others = (
+        owned(last, "energy_joules_total", user) - owned(first, "energy_joules_total", user)
+        for user in (ME, "unattributed")
+    )
+    assert own == pytest.approx(3 * others, rel=0.1)
+    play(scenario, head + INSTANCES.splitlines()[0] + "\n" + mine)
+    serve.wait(lambda: serve.page().values("gpu_processes") == [1])
+
+
 def test_switched_off_there_are_none(
     start: Start, scenario: Path, worker: subprocess.Popen[bytes]
 ) -> None:

@@ -197,7 +197,7 @@ def test_a_pid_that_is_used_again_is_another_process(people: People) -> None:
     people.is_at(1, BOB, "cat")
     used.see([row(1)], 12.0, 2.0, 0.0)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 1, "bob": 1, NOBODY: 0}
-    assert values(used, metrics.PROCESS_MEMORY) == {("1", "cat", "bob"): 100}
+    assert values(used, metrics.PROCESS_MEMORY) == {("1", "cat", "bob", "", ""): 100}
 
 
 def test_a_process_that_is_gone_leaves_the_page_and_its_owner_stays_for_a_while(
@@ -219,7 +219,7 @@ def test_a_process_is_not_shown_before_it_is_known(people: People) -> None:
     used = usage(people)
     used.see([row(1), row(9)], 10.0, 0.0, 0.0)
     assert values(used, metrics.PROCESSES) == {(): 2}
-    assert values(used, metrics.PROCESS_MEMORY) == {("1", "python", "alice"): 100}
+    assert values(used, metrics.PROCESS_MEMORY) == {("1", "python", "alice", "", ""): 100}
     assert not used.settled()
     people.is_at(9, BOB)
     assert used.settled()
@@ -239,11 +239,11 @@ def test_the_largest_processes_have_series_and_the_rest_a_sum(people: People) ->
     used.see(rows, 10.0, 0.0, 0.0)
     assert values(used, metrics.PROCESSES) == {(): 5}
     assert values(used, metrics.PROCESS_MEMORY) == {
-        ("4", "", ""): 40,
-        ("5", "", ""): 50,
-        ("others", "", ""): 60,
+        ("4", "", "", "", ""): 40,
+        ("5", "", "", "", ""): 50,
+        ("others", "", "", "", ""): 60,
     }
-    assert values(used, metrics.PROCESS_SM)[("others", "", "")] == pytest.approx(0.06)
+    assert values(used, metrics.PROCESS_SM)[("others", "", "", "", "")] == pytest.approx(0.06)
 
 
 def test_the_series_stay_the_same_object_while_nobody_comes_or_goes(people: People) -> None:
@@ -274,6 +274,54 @@ def test_owners_are_asked_for_by_both_names_of_the_gpu(people: People) -> None:
     used = usage(people)
     used.see([row(1)], 10.0, 0.0, 0.0)
     assert people.asked == {1: ("0", "GPU-0")}
+
+
+def on(pid: int, number: int) -> Listed:
+    return Listed(pid, "compute", str(number), "0", f"MIG-{number}")
+
+
+def test_who_is_on_an_instance_is_asked_for_by_its_names_too(people: People) -> None:
+    used = usage(people)
+    used.enter([on(1, 2), on(2, 3)])
+    used.take([100.0, *[None] * 4] * 2, 10.0, None, 0.0)
+    assert people.asked == {
+        1: ("0", "GPU-0", "0.2", "MIG-2"),
+        2: ("0", "GPU-0", "0.3", "MIG-3"),
+    }
+    used.announce(5)
+    used.take([100.0, *[None] * 4] * 2, 11.0, None, 0.0)
+    assert people.asked[1] == ("5", "GPU-0", "5.2", "MIG-2")
+
+
+def test_a_process_on_two_instances_is_one_process_with_two_memories(people: People) -> None:
+    used = usage(people)
+    used.enter([on(1, 2), on(1, 3), on(2, 3)])
+    memories: list[float | None] = [300.0, 100.0, 400.0]
+    for time in (10.0, 11.0):
+        rows = [value for memory in memories for value in (memory, None, None, None, None)]
+        used.take(rows, time, None, 800 * (time - 10))
+    assert values(used, metrics.PROCESS_MEMORY) == {
+        ("1", "python", "alice", "2", "0"): 300,
+        ("1", "python", "alice", "3", "0"): 100,
+        ("2", "python", "bob", "3", "0"): 400,
+    }
+    assert values(used, metrics.PROCESSES) == {(): 2}
+    assert by_user(used, metrics.OWNER_PROCESSES) == {"alice": 1, "bob": 1, NOBODY: 0}
+    assert by_user(used, metrics.OWNER_MEMORY) == {"alice": 400, "bob": 400}
+    assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 400, "bob": 400, NOBODY: 0}
+    assert used.settled()
+
+
+def test_instances_share_the_series_that_a_gpu_has(people: People) -> None:
+    used = usage(people, most=2)
+    people.people |= dict.fromkeys(range(1, 5))
+    used.enter([on(pid, pid % 2) for pid in range(1, 5)])
+    used.take([value for pid in range(1, 5) for value in (pid, *[None] * 4)], 10.0, None, 0.0)
+    assert values(used, metrics.PROCESS_MEMORY) == {
+        ("3", "", "", "1", "0"): 3,
+        ("4", "", "", "0", "0"): 4,
+        ("others", "", "", "", ""): 3,
+    }
 
 
 def test_another_index_is_on_the_page_at_once(people: People) -> None:

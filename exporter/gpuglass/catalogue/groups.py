@@ -35,6 +35,7 @@ class Group:
 
 
 CORE = "core"
+MIG = "mig"
 PROCESSES = "processes"
 
 # All but the first can be switched off; the first is what a GPU is watched for.
@@ -46,7 +47,7 @@ GROUPS = (
     Group("fans", "the GPUs' fans", Tempo.SLOW),
     Group("gpm", "what SMs, memory and links of Hopper and newer cards do", Tempo.FAST),
     Group("limits", "what the GPUs may draw, and how fast they may run", Tempo.SLOW),
-    Group("mig", "the GPUs' MIG instances", Tempo.SLOW),
+    Group(MIG, "the GPUs' MIG instances", Tempo.SLOW),
     Group(PROCESSES, "the processes on GPUs, and who owns them", Tempo.FAST),
     Group("pcie", "what the GPUs' PCIe links carry", Tempo.FAST),
     Group("pcie_state", "state and errors of the GPUs' PCIe links", Tempo.SLOW),

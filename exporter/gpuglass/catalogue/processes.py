@@ -1,9 +1,13 @@
-"""Who uses a GPU: its processes, and the people, containers and jobs that own them."""
+"""Who uses a GPU: its processes, and the people, containers and jobs that own them.
+
+On a GPU that is cut into MIG instances, each process has the instance's numbers in the labels that
+the instance's own metrics have too; on another GPU these are empty.
+"""
 
 from gpuglass.catalogue.model import Metric, Rollup, Type, of_device
 
 GAUGE, COUNTER, INFO = Type.GAUGE, Type.COUNTER, Type.INFO
-_PROCESS = ("pid", "name", "user")
+_PROCESS = ("pid", "name", "user", "gpu_instance", "compute_instance")
 _OWNER = ("user", "container", "namespace", "pod", "job_id")
 _LISTS = (
     "nvmlDeviceGetComputeRunningProcesses_v3, GraphicsRunningProcesses_v3, "
@@ -26,8 +30,6 @@ PROCESS_INFO = of_device(
     f"{_LISTS}; /proc/PID",
     *_PROCESS,
     "type",
-    "gpu_instance",
-    "compute_instance",
     "container",
     "namespace",
     "pod",

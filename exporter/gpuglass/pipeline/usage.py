@@ -93,6 +93,7 @@ class Usage:
         self._unseen = False
         self._listed: Sequence[Listed] | None = None
         self._pids: list[int] = []
+        self._names: dict[int, tuple[str, ...]] = {}
         self._use: Sequence[float | None] = []
         self._people: Mapping[int, Process | None] = {}
         self._groups: dict[Owner, list[int]] = {}
@@ -107,6 +108,7 @@ class Usage:
     def announce(self, index: int) -> None:
         """Take the GPU's index, which may change while the exporter runs."""
         self._labels = (str(index), self._labels[1])
+        self._names = self._name()
         self._shape = ()
 
     def enter(self, listed: Sequence[Listed] | None) -> None:
@@ -117,6 +119,7 @@ class Usage:
         """
         self._listed = listed
         self._pids = [process.pid for process in listed or ()]
+        self._names = self._name()
         self._groups = {}
         self._people = {}
         self._unknown = bool(self._pids)
@@ -146,7 +149,7 @@ class Usage:
         if self._listed is None or len(values) != len(self._pids) * PROCESS_VALUES:
             return
         self._use = values
-        self._resolver.look_up(dict.fromkeys(self._pids, self._labels))
+        self._resolver.look_up(self._names)
         delta = self._delta(time, busy, energy)
         if self._unseen:
             self._credit(UNATTRIBUTED, delta)
@@ -187,10 +190,20 @@ class Usage:
         if people != self._people or not self._groups:
             self._people = people
             self._group()
-        self._unknown = len(people) < len(self._pids)
+        self._unknown = len(people) < len(self._names)
         self._looks += 1
         self._settle()
         self._changed = True
+
+    def _name(self) -> dict[int, tuple[str, ...]]:
+        """By pid what a job's file may call what the process is on."""
+        names: dict[int, tuple[str, ...]] = {}
+        for process in self._listed or ():
+            there = names.get(process.pid, self._labels)
+            if process.gpu_instance:
+                there += (f"{self._labels[0]}.{process.gpu_instance}", process.instance_uuid)
+            names[process.pid] = there
+        return names
 
     def _group(self) -> None:
         """Find each owner's processes, by their positions in the list."""
@@ -265,7 +278,7 @@ class Usage:
         memory = self._use[0::PROCESS_VALUES]
         for owner, positions in self._groups.items():
             account = self._account(owner)
-            account.processes += len(positions)
+            account.processes += len({self._pids[p] for p in positions})
             known = [amount for p in positions if (amount := memory[p]) is not None]
             if known:
                 account.memory = (account.memory or 0.0) + sum(known)
@@ -283,7 +296,7 @@ class Usage:
         if shape != self._shape or self._written != (self._listed, self._people):
             self._shape, self._written = shape, (self._listed, self._people)
             self._series = tuple(self._build_series(shown, bool(rest)))
-        values: list[float | None] = [float(len(self._pids)), self._allocated]
+        values: list[float | None] = [float(len(self._names)), self._allocated]
         for p in shown:
             person = self._people[self._pids[p]]
             values += (1.0, person.start_time if person else None)
@@ -305,19 +318,20 @@ class Usage:
         yield Series(metrics.PROCESSES, self._labels)
         yield Series(metrics.ALLOCATED, self._labels)
         for position in shown:
-            pid, type, *instance = (self._listed or [])[position]
-            person = self._people[pid]
+            process = (self._listed or [])[position]
+            person = self._people[process.pid]
             name, owner, command = ("", _NOBODY, "")
             if person:
                 name, owner, command = person.name, person.owner, person.command
-            labels = (*self._labels, str(pid), name, owner.user)
-            yield Series(metrics.PROCESS_INFO, (*labels, type, *instance, *owner[1:], command))
+            instance = (process.gpu_instance, process.compute_instance)
+            labels = (*self._labels, str(process.pid), name, owner.user, *instance)
+            yield Series(metrics.PROCESS_INFO, (*labels, process.type, *owner[1:], command))
             yield Series(metrics.PROCESS_START, labels)
             for metric in _OF_PROCESS:
                 yield Series(metric, labels)
         if others:
             for metric in _OF_PROCESS:
-                yield Series(metric, (*self._labels, "others", "", ""))
+                yield Series(metric, (*self._labels, "others", "", "", "", ""))
         for owner in self._accounts:
             for metric in _OF_OWNER:
                 yield Series(metric, (*self._labels, *owner))

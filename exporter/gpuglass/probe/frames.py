@@ -89,12 +89,14 @@ class Process(NamedTuple):
         type: "compute", "graphics", "mps", or several of them joined by "+".
         gpu_instance: The MIG GPU instance that it is on; empty without MIG.
         compute_instance: The MIG compute instance that it is on; empty without MIG.
+        instance_uuid: The MIG instance's UUID; empty without MIG.
     """
 
     pid: int
     type: str
     gpu_instance: str = ""
     compute_instance: str = ""
+    instance_uuid: str = ""
 
 
 PROCESS_VALUES = 5

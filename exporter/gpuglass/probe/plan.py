@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from gpuglass.catalogue import processes as metrics
-from gpuglass.catalogue.groups import CORE, PROCESSES
+from gpuglass.catalogue.groups import CORE, MIG, PROCESSES
 from gpuglass.probe.frames import Column
 from gpuglass.probe.group import Card, Section
 from gpuglass.probe.group import column as column_of
@@ -82,6 +82,12 @@ class Plan:
         ]
         for name in outdated:
             self._sections[name] = Section(GROUPS[name], self._cards[name])
+        # Processes are asked of the MIG instances: where those are others, so are the questions.
+        reader = self.processes if PROCESSES in groups else None
+        if reader and (MIG in outdated or reader.outdated()):
+            card = self._cards[PROCESSES]
+            self.processes = Processes(card.library, card.device)
+            outdated.append(PROCESSES)
         return bool(outdated)
 
     def read(

@@ -1,9 +1,14 @@
-"""The processes on a GPU: who holds memory, and whose kernels ran."""
+"""The processes on a GPU: who holds memory, and whose kernels ran.
+
+A GPU in MIG mode tells of its processes as a whole only to administrators; each of its instances
+tells everybody of its own (NVML's text on nvmlDeviceGetComputeRunningProcesses). So the instances
+are asked where there are some.
+"""
 
 import ctypes
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -11,6 +16,7 @@ from gpuglass.catalogue import processes as metrics
 from gpuglass.catalogue.bounds import possible
 from gpuglass.probe.frames import PROCESS_VALUES, Process
 from gpuglass.probe.group import raise_if_fatal
+from gpuglass.probe.instances import EMPTY, OFF, Cut, Instance, changed, cut, describe
 from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
 
 _TYPES = {
@@ -24,6 +30,8 @@ _MOST_MEMORY = possible(metrics.PROCESS_MEMORY.name)[1]
 _FIRST_ROOM = 64
 # A driver that asks for more room than this is mistaken.
 _MOST_ROOM = 2**16
+# Instances may come and go; the mode does not change while anybody has the GPU open.
+_LOOK_SECONDS = 10.0
 # The driver samples about once a second; until the next sample the last one stands.
 _SAMPLE_SECONDS = 2.5
 
@@ -96,6 +104,14 @@ def _in_order(count: Any, entries: Any) -> tuple[Any, ...]:
     return count, entries
 
 
+class _List(NamedTuple):
+    """A list of processes: of what type they are, and on which instance; ``None`` without MIG."""
+
+    type: str
+    instance: Instance | None
+    array: _Array
+
+
 class Processes:
     """Reads who is on one GPU.
 
@@ -116,9 +132,14 @@ class Processes:
     def __init__(self, library: Library, device: Handle) -> None:
         self._library, self._device = library, device
         self.refused = ""
-        self._lists = {
-            type: found for type, symbol in _TYPES.items() if (found := self._find(symbol))
-        }
+        self._cut = _cut(library, device)
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        there = [describe(library, place) for place in self._cut.places]
+        self._lists = [found for instance in there if instance for found in self._of(instance)]
+        self._of_instances = bool(self._lists)
+        # Nobody can be on a GPU that is cut, but into no instances.
+        if not self._lists and self._cut.why != EMPTY:
+            self._lists = self._of(None)
         if self._lists:
             self.refused = ""
         self._use = _Use(library, device)
@@ -126,6 +147,19 @@ class Processes:
         self.listed: list[Process] | None = None
         self._memory: list[int | None] = []
         self._answers: list[bytes] | None = None
+        self._failed = False
+
+    def outdated(self) -> bool:
+        """Whether a new reader would ask others: MIG instances came or went.
+
+        Raises:
+            NvmlError: The GPU is gone, or NVML has to be started again.
+        """
+        due = self._cut.why != OFF and time.monotonic() >= self._look_at
+        if not due and not self._failed:
+            return False
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        return changed(self._library, self._device, self._cut)
 
     def read(self, enter: Enter) -> list[float | None]:
         """Read who is there now, and what they use.
@@ -141,14 +175,18 @@ class Processes:
         """
         answers = []
         try:
-            for lister in self._lists.values():
-                enter(lister.symbol)
-                answers.append(lister.read(_in_order))
+            for entry in self._lists:
+                enter(entry.array.symbol)
+                answers.append(entry.array.read(_in_order))
             use = self._use.read(enter)
         except NvmlError as error:
-            raise_if_fatal(error)
+            # What a driver answers to the handle of an instance that is gone is not written down.
+            if not self._of_instances:
+                raise_if_fatal(error)
+            self._failed = True
             self.listed = self._answers = None
             return []
+        self._failed = False
         # Most of the time nothing has changed: not worth looking at each entry.
         if answers != self._answers:
             self._take(answers)
@@ -160,28 +198,39 @@ class Processes:
 
     def _take(self, answers: list[bytes]) -> None:
         self._answers = answers
-        found: dict[int, tuple[Process, int | None]] = {}
-        for (type, lister), answer in zip(self._lists.items(), answers, strict=True):
-            for info in lister.entries(answer):
-                process, memory = _process(type, info)
-                if process.pid in found:
-                    process, memory = _merged(*found[process.pid], process, memory)
-                found[process.pid] = process, memory
+        found: dict[tuple[int, str, str], tuple[Process, int | None]] = {}
+        for (type, instance, array), answer in zip(self._lists, answers, strict=True):
+            for info in array.entries(answer):
+                process, memory = _process(type, instance, info)
+                key = process.pid, process.gpu_instance, process.compute_instance
+                if key in found:
+                    process, memory = _merged(*found[key], process, memory)
+                found[key] = process, memory
         # The driver's order is not always the same.
-        ordered = sorted(found.values())
+        ordered = sorted(found.values(), key=lambda one: one[0])
         self._memory = [memory for _, memory in ordered]
         listed = [process for process, _ in ordered]
         if listed != self.listed:
-            self.listed = listed if self._lists else None
+            self.listed = None if self.refused else listed
 
-    def _find(self, symbol: str) -> _Array | None:
+    def _of(self, instance: Instance | None) -> list[_List]:
+        """The lists that an instance has, or the GPU as a whole."""
+        return [
+            _List(type, instance, found)
+            for type, symbol in _TYPES.items()
+            if (found := self._find(symbol, instance))
+        ]
+
+    def _find(self, symbol: str, instance: Instance | None) -> _Array | None:
         """The newest version of a call that this driver and card answer."""
+        device = Handle(instance.place.handle) if instance else self._device
         for name, layout in ((f"{symbol}_v3", _Info), (f"{symbol}_v2", _Info), (symbol, _OldInfo)):
             try:
-                lister = _Array(self._library, self._device, name, layout)
+                lister = _Array(self._library, device, name, layout)
                 lister.read(_in_order)
             except NvmlError as error:
-                raise_if_fatal(error)
+                if not instance:
+                    raise_if_fatal(error)
                 if error.code in PERMANENT:
                     self.refused = self.refused or error.reason
                     continue
@@ -189,18 +238,30 @@ class Processes:
         return None
 
 
+def _cut(library: Library, device: Handle) -> Cut:
+    """How the card is cut; in one piece where that cannot be told."""
+    try:
+        return cut(library, device)
+    except NvmlError as error:
+        raise_if_fatal(error)
+        return Cut([], OFF)
+
+
 _IDLE = (0.0,) * (PROCESS_VALUES - 1)
 _UNKNOWN = (None,) * (PROCESS_VALUES - 1)
 
 
-def _process(type: str, info: Any) -> tuple[Process, int | None]:
-    process = Process(
-        info.pid, type, _instance(info, "gpuInstanceId"), _instance(info, "computeInstanceId")
-    )
+def _process(type: str, instance: Instance | None, info: Any) -> tuple[Process, int | None]:
+    if instance:
+        numbers = str(instance.gpu_instance), str(instance.compute_instance)
+        process = Process(info.pid, type, *numbers, instance.place.uuid)
+    else:
+        numbers = _number(info, "gpuInstanceId"), _number(info, "computeInstanceId")
+        process = Process(info.pid, type, *numbers)
     return process, info.usedGpuMemory if info.usedGpuMemory <= _MOST_MEMORY else None
 
 
-def _instance(info: Any, name: str) -> str:
+def _number(info: Any, name: str) -> str:
     number = getattr(info, name, _NO_INSTANCE)
     return "" if number == _NO_INSTANCE else str(number)
 
