@@ -1,7 +1,9 @@
 """Names of pods and their containers, from the folders in which the kubelet keeps logs.
 
 The kubelet's and the cluster's interfaces need rights; these folders need a read-only mount:
-``pods/NAMESPACE_POD_UID/CONTAINER/`` and ``containers/POD_NAMESPACE_CONTAINER-ID.log``.
+``pods/NAMESPACE_POD_UID/CONTAINER/`` and ``containers/POD_NAMESPACE_CONTAINER-ID.log``. The UID is
+that of the cgroup: of a static pod the hash of its manifest, not what the cluster shows of its
+mirror. The kubelet cuts off what makes the second name longer than 255 characters.
 """
 
 import re
@@ -13,7 +15,9 @@ from typing import NamedTuple
 
 _LABEL = re.compile(r"[a-z0-9.-]+")
 _POD = re.compile(r"([a-z0-9-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})")
-_CONTAINER = re.compile(r"([a-z0-9.-]+)_([a-z0-9-]+)_([a-z0-9-]+)-([0-9a-f]{64})\.log")
+_CONTAINER = re.compile(r"([a-z0-9.-]+)_([a-z0-9-]+)_([a-z0-9-]+)-([0-9a-f]{12,64})\.log")
+_LONGEST_NAME = 255
+_ID_DIGITS = 64
 _MOST_NAMES = 20_000
 # The clock of files has steps: what was changed just now may change again and show the same time.
 _UNSETTLED_NS = 2_000_000_000
@@ -53,8 +57,7 @@ class PodNames:
             pod_uid: The pod's uid; empty if the container is in none that is known.
             container_id: The container's id.
         """
-        containers = self._containers.read()
-        found = containers.get(container_id)
+        found = _find(self._containers.read(), container_id)
         if found:
             return found, ""
         if not pod_uid:
@@ -114,4 +117,16 @@ def _pods(names: list[str]) -> dict[str, PodName]:
 
 def _containers(names: list[str]) -> dict[str, PodName]:
     matches = filter(None, map(_CONTAINER.fullmatch, names))
-    return {match[4]: PodName(match[2], match[1], match[3]) for match in matches}
+    return {
+        match[4]: PodName(match[2], match[1], match[3])
+        for match in matches
+        if len(match[4]) == _ID_DIGITS or len(match[0]) == _LONGEST_NAME
+    }
+
+
+def _find(containers: dict[str, PodName], id: str) -> PodName | None:
+    """The container with an id, of which the folder may only have the first digits."""
+    if id in containers or not id:
+        return containers.get(id)
+    found = [name for start, name in containers.items() if id.startswith(start)]
+    return found[0] if len(found) == 1 else None

@@ -34,6 +34,41 @@ def test_the_containers_folder_names_all(machine: Machine) -> None:
     assert names.name(UID, "f" * 64) == (PodName(), "no_log_folder")
 
 
+def test_names_with_dots_and_of_static_pods(machine: Machine) -> None:
+    """As kubeadm's, whose names end with that of their node."""
+    machine.log_of(f"kube-system_kube-apiserver-n1.example.com_{STATIC}", "kube-apiserver")
+    machine.log_of(f"a-b_web-0.v2_{UID}", "main", "istio-proxy")
+    folder = machine.logs / "containers"
+    folder.mkdir()
+    (folder / f"web-0.v2_a-b_istio-proxy-{ID}.log").touch()
+    names = PodNames(machine.logs)
+    static = PodName("kube-system", "kube-apiserver-n1.example.com", "kube-apiserver")
+    assert names.name(STATIC, "f" * 64) == (static, "")
+    assert names.name(UID, ID) == (PodName("a-b", "web-0.v2", "istio-proxy"), "")
+    assert names.name(UID, "f" * 64) == (PodName("a-b", "web-0.v2"), "")
+
+
+def test_what_the_kubelet_cuts_off_is_not_missed(machine: Machine) -> None:
+    folder = machine.logs / "containers"
+    folder.mkdir(parents=True)
+
+    def log(pod: str, container: str, id: str) -> None:
+        (folder / f"{f'{pod}_ml_{container}-{id}'[:251]}.log").touch()
+
+    long, longer, longest = "p" * 200, "q" * 230, "r" * 227
+    log(long, "train", ID)
+    log(longer, "main", ID[::-1])
+    log(longest, "sidecar-deadbeefdead", "a" * 64)
+    names = PodNames(machine.logs)
+    assert names.name("", ID) == (PodName("ml", long, "train"), "")
+    assert names.name("", ID[:40] + "f" * 24) == (PodName(), "")
+    assert names.name("", ID[::-1]) == (PodName("ml", longer, "main"), "")
+    assert names.name("", "a" * 64) == (PodName(), "")
+    # What is short without being cut off is no id.
+    (folder / f"p_ml_train-{ID[:12]}.log").touch()
+    assert PodNames(machine.logs).name("", ID[:12] + "f" * 52) == (PodName(), "")
+
+
 def test_a_new_pod_is_seen(machine: Machine) -> None:
     names = PodNames(machine.logs)
     assert names.name(UID, ID) == (PodName(), "no_log_folder")
