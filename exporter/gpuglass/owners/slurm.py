@@ -20,6 +20,7 @@ _TITLE = re.compile(r"slurmstepd: \[(\d{1,20})\..*", re.ASCII | re.DOTALL)
 _JOB_ID = re.compile(rb"\d{1,20}")
 _MOST_GENERATIONS = 16
 _READ_SECONDS = 1.0
+_MOST_JOBS = 10_000
 
 
 class Jobs:
@@ -37,12 +38,14 @@ class Jobs:
         self._processes = processes
         self._errands = errands
         self.holders: Holders = {}
+        self._told: dict[str, str] = {}
 
     def find(self, pid: int, uid: int, sluid: str, gpus: Iterable[str]) -> tuple[str, str]:
         """Return a process's job, and why it is only the SLUID (empty if it is the job's id).
 
-        The step's daemon above the process is looked at first: root wrote what it shows. Then the
-        prolog's files, which may leave a choice on a shared GPU; then the environment of the
+        The step's daemon above the process is looked at first: root wrote what it shows, and it
+        holds for all processes of the job, also for one whose parent has ended. Then the prolog's
+        files, which may leave a choice on a shared GPU; then the environment of the
         process and of its ancestors in the same job, which the user can have written.
 
         The reasons: ``sluid_without_job_file``, ``sluid_not_in_job_file``, and
@@ -57,7 +60,11 @@ class Jobs:
         family = self._family(pid, sluid)
         by_daemon = self._shown(family[-1]) if family else ""
         if by_daemon:
-            return by_daemon, ""
+            if len(self._told) >= _MOST_JOBS:
+                self._told.clear()
+            self._told[sluid] = by_daemon
+        if sluid in self._told:
+            return self._told[sluid], ""
         named = self._named(uid, gpus)
         if len(named) == 1:
             return named.pop(), ""

@@ -194,6 +194,17 @@ def test_the_steps_daemon_tells_the_job(machine: Machine) -> None:
     assert machine.process(7, "0").owner.job_id == "71"
 
 
+def test_the_daemon_tells_the_job_of_orphans_too(machine: Machine) -> None:
+    machine.add(5, DAEMON, command=TITLE)
+    machine.add(7, STEP, parent=5)
+    machine.add(8, STEP, parent=1)
+    resolver = Resolver(machine.paths)
+    look(resolver, {7: ()})
+    found = look(resolver, {7: (), 8: ()})
+    assert {pid: it and it.owner.job_id for pid, it in found.items()} == {7: "71", 8: "71"}
+    assert resolver.capabilities()["slurm"] == ""
+
+
 def test_a_title_counts_only_in_the_daemons_own_group(machine: Machine) -> None:
     machine.add(5, STEP, name="slurmstepd", command=TITLE)
     machine.add(7, STEP, parent=5)
