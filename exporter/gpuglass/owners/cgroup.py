@@ -17,12 +17,14 @@ class Group(NamedTuple):
         pod: The pod's uid, with dashes as Kubernetes writes it.
         job_id: The Slurm job's id.
         sluid: The Slurm job's SLUID, where the path has that in place of the id (from Slurm 26.05).
+        of_user: Whether a user may have named container and pod, and like somebody else's.
     """
 
     container: str = ""
     pod: str = ""
     job_id: str = ""
     sluid: str = ""
+    of_user: bool = False
 
 
 # docker-ID.scope, cri-containerd-ID.scope, libpod-payload-ID, kubepods-podU.slice:docker:ID, ID
@@ -66,7 +68,8 @@ def parse(text: str) -> Group:
     innermost = found[0][0][-1:] if found else []
     pod = next(filter(None, map(_pod, paths)), "")
     job_id, sluid = next(filter(any, map(_job, paths)), ("", ""))
-    return Group("".join(innermost), pod, job_id, sluid)
+    of_user = bool(innermost or pod) and any(map(_is_of_user, paths))
+    return Group("".join(innermost), pod, job_id, sluid, of_user)
 
 
 def _paths(text: str) -> list[str]:
@@ -108,6 +111,13 @@ def _pod(path: str) -> str:
     matches = filter(None, map(_POD.fullmatch, reversed(path.split("/"))))
     last = next(matches, None)
     return last[1].replace("_", "-") if last else ""
+
+
+def _is_of_user(path: str) -> bool:
+    """Whether a user names all that is in the path: a pod may have users inside, too."""
+    match = _OF_USERS.search(path)
+    above = path[: match.start()] if match else ""
+    return match is not None and not _containers(above) and not _pod(above)
 
 
 def _job(path: str) -> tuple[str, str]:

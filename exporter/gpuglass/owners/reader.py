@@ -6,7 +6,7 @@ from typing import NamedTuple
 from gpuglass.owners import cgroup
 from gpuglass.owners.errands import Errands
 from gpuglass.owners.model import Owner, OwnerPaths, Process
-from gpuglass.owners.pods import PodNames
+from gpuglass.owners.pods import PodName, PodNames
 from gpuglass.owners.process import Processes, Status, unix_time
 from gpuglass.owners.slurm import Jobs
 from gpuglass.owners.users import UserNames
@@ -66,7 +66,9 @@ class Reader:
         uid = self._processes.uid(pid)
         user, lacks["user"] = self._users.name(uid)
         group, lacks["container"] = self._group(pid)
-        name, lacks["pod_names"] = self._pods.name(group.pod, group.container)
+        name, lacks["pod_names"] = PodName(), ""
+        if not group.of_user:
+            name, lacks["pod_names"] = self._pods.name(group.pod, group.container)
         job_id, lacks["slurm"] = group.job_id, ""
         if group.sluid:
             job_id, lacks["slurm"] = self.jobs.find(pid, uid, group.sluid, gpus)

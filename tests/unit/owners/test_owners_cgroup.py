@@ -22,8 +22,8 @@ PATHS = [
     # docker
     (f"/docker/{ID}", Group(ID)),
     (f"/system.slice/docker-{ID}.scope", Group(ID)),
-    (f"{USER}/user.slice/docker-{ID}.scope", Group(ID)),
-    (f"{USER}/app.slice/docker.service/docker/{ID}", Group(ID)),
+    (f"{USER}/user.slice/docker-{ID}.scope", Group(ID, of_user=True)),
+    (f"{USER}/app.slice/docker.service/docker/{ID}", Group(ID, of_user=True)),
     (f"/system.slice/docker-{ID}.scope/init.scope", Group(ID)),
     (f"/system.slice/docker-{ID}.scope (deleted)", Group(ID)),
     # the kubelet with cgroupfs
@@ -68,9 +68,9 @@ PATHS = [
     (f"/machine.slice/machine-libpod_pod_{OUTER}.slice/libpod-{ID}.scope", Group(ID)),
     (f"/libpod_parent/libpod-{ID}", Group(ID)),
     (f"/machine.slice/libpod-conmon-{ID}.scope", Group()),
-    (f"{USER}/user.slice/libpod-{ID}.scope/container", Group(ID)),
+    (f"{USER}/user.slice/libpod-{ID}.scope/container", Group(ID, of_user=True)),
     (f"/system.slice/trainer.service/libpod-payload-{ID}", Group(ID)),
-    (f"{USER}/app.slice/trainer.service/libpod-payload-{ID}", Group(ID)),
+    (f"{USER}/app.slice/trainer.service/libpod-payload-{ID}", Group(ID, of_user=True)),
     # machines
     (r"/machine.slice/machine-qemu\x2d1\x2dbig\x2dbox.scope", Group("big-box")),
     (r"/machine.slice/machine-qemu\x2d12\x2dweb.scope/libvirt/emulator", Group("web")),
@@ -102,6 +102,9 @@ PATHS = [
     (f"{USER}/app.slice/slurmstepd.scope/job_5/step_0", Group()),
     ("/user.slice/slurm/uid_0/job_5", Group()),
     (f"{SCOPE}/job_5/step_0/user/task_0/slurmstepd.scope/job_6", Group(job_id="5")),
+    (f"{USER}/kubepods/pod{POD}/{ID}", Group(ID, POD, of_user=True)),
+    # users inside a pod, which they did not name
+    (f"{POD_SLICE}/cri-containerd-{ID}.scope{USER}/app.slice/x.service", Group(ID, POD)),
     # none
     ("/", Group()),
     ("/user.slice/user-1000.slice/session-3.scope", Group()),
@@ -156,3 +159,4 @@ def test_no_mixture_of_parts_is_an_error(lines: list[tuple[str, list[str]]]) -> 
     group = parse("\n".join(head + "/" + "/".join(path) for head, path in lines))
     assert group.job_id == "" or group.sluid == ""
     assert ".." not in group
+    assert not group.of_user or group.container or group.pod

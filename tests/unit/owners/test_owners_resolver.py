@@ -69,6 +69,20 @@ def test_a_pod_with_names(machine: Machine) -> None:
     assert machine.reason("pod_names", 7) == ""
 
 
+@pytest.mark.parametrize("group", [f"kubepods/pod{POD}/{ID}", f"docker-{ID}.scope"])
+def test_who_names_a_group_like_a_pods_container_is_not_in_the_pod(
+    machine: Machine, group: str
+) -> None:
+    machine.add(7, f"0::/user.slice/user-1000.slice/user@1000.service/{group}")
+    machine.log_of(f"ml_trainer-0_{POD}", "train")
+    folder = machine.logs / "containers"
+    folder.mkdir()
+    (folder / f"trainer-0_ml_train-{ID}.log").touch()
+    owner = machine.process(7).owner
+    assert (owner.user, owner.container, owner.namespace) == ("alice", ID[:12], "")
+    assert owner.pod in ("", POD)
+
+
 def test_names_and_times(machine: Machine) -> None:
     machine.add(7, name="a) b (c", ticks=500)
     process = machine.process(7)
