@@ -30,7 +30,7 @@ _CAPABILITIES = ("process", "user", "container", "pod_names", "slurm", "job_file
 class _Entry:
     """What is known of one pid, in seconds of the monotonic clock."""
 
-    __slots__ = ("asked", "checked", "gone", "gpus", "lacks", "process", "read", "status")
+    __slots__ = ("asked", "checked", "gone", "gpus", "lacks", "process", "read", "status", "uid")
 
     def __init__(self) -> None:
         self.asked = 0.0
@@ -41,6 +41,7 @@ class _Entry:
         self.lacks: dict[str, str] = {}
         self.process: Process | None = None
         self.status: Status | None = None
+        self.uid = -1
 
 
 class Resolver:
@@ -173,10 +174,10 @@ class Resolver:
 
     def _check(self, pid: int, entry: _Entry, now: float) -> None:
         """See whether a pid is still the same process; read all of it if not."""
-        process, lacks, status = None, entry.lacks, None
+        process, lacks, status, uid = None, entry.lacks, None, -1
         try:
-            status = self._processes.status(pid)
-            if self._is_current(entry, status, now):
+            status, uid = self._processes.status(pid), self._processes.uid(pid)
+            if self._is_current(entry, status, uid, now):
                 entry.checked = now
                 return
             process, lacks = self._reader.read(pid, status, entry.gpus)
@@ -186,18 +187,21 @@ class Resolver:
             _log.exception("process %d cannot be looked up", pid)
             lacks = {}
         with self._lock:
-            entry.process, entry.lacks, entry.status = process, lacks, status
+            entry.process, entry.lacks, entry.status, entry.uid = process, lacks, status, uid
             entry.checked = entry.read = now
             entry.gone = 0.0 if process else entry.gone or now
             if process is None:
                 entry.gpus = frozenset()  # those of the next process with this pid may be others
 
-    def _is_current(self, entry: _Entry, status: Status, now: float) -> bool:
-        """Whether what is known still holds: a program that was executed has another name."""
+    def _is_current(self, entry: _Entry, status: Status, uid: int, now: float) -> bool:
+        """Whether what is known still holds.
+
+        A program that was executed has another name, and a server may become another user.
+        """
         known = entry.status
         if entry.process is None or known is None:
             return False
-        if (known.started, known.name) != (status.started, status.name):
+        if (known.started, known.name, entry.uid) != (status.started, status.name, uid):
             return False
         return not entry.lacks or now - entry.read < _RETRY_SECONDS
 

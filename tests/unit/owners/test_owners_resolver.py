@@ -146,6 +146,19 @@ def test_a_program_that_is_executed_is_read_anew(machine: Machine) -> None:
 
 
 @pytest.mark.usefixtures("always")
+def test_a_process_that_becomes_another_user(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passwd = machine.rootfs / "etc/passwd"
+    passwd.write_text(passwd.read_text() + "bob:x:54321:100::/home/bob:/bin/sh\n")
+    machine.add(7)
+    resolver = Resolver(machine.paths)
+    assert user_of(look(resolver, {7: ()})[7]) == "alice"
+    monkeypatch.setattr(Processes, "uid", lambda self, pid: 54321)
+    assert user_of(look(resolver, {7: ()})[7]) == "bob"
+
+
+@pytest.mark.usefixtures("always")
 def test_a_process_that_ends_becomes_none(machine: Machine) -> None:
     folder = machine.add(7)
     resolver = Resolver(machine.paths)
