@@ -1,9 +1,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Writes the supervisor's configuration and drives it. To be sourced.
 
+demo_scenario=$source_dir/simulator/scenarios/demo.conf
+
 render() {
     local text
     text=$(<"$1")
+    text=${text//@DEMO@/$(demo_starter)}
     text=${text//@BIN@/$prefix/bin}
     text=${text//@VENV@/$venv}
     text=${text//@SOURCE@/$source_dir}
@@ -31,6 +34,12 @@ listen_address() {
     if [ "$role" = worker ]; then echo 0.0.0.0; else echo 127.0.0.1; fi
 }
 
+# What starts the exporter in a demo: the rest of its command line follows.
+demo_starter() {
+    [ "$demo" = no ] ||
+        printf '"%s" ' "$venv/bin/python" "$source_dir/deploy/demo.py" "$demo_scenario" "$prefix/run/demo.conf"
+}
+
 programs() {
     case $role in
     single-node) echo victoria-metrics keeper vmagent exporter ;;
@@ -54,7 +63,7 @@ program_environment() {
         environment_line SETUP_REVISION "$demo"
         [ "$demo" = no ] || {
             environment_line LD_LIBRARY_PATH "$simulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-            environment_line GPUGLASS_SIM_SCENARIO "$source_dir/simulator/scenarios/demo.conf"
+            environment_line DEMO_REVISION "$(cat "$source_dir/deploy/demo.py" "$demo_scenario" | fingerprint)"
         }
         ;;
     vmagent)

@@ -16,6 +16,21 @@ def test_eight_gpus_arrive(running: Clone) -> None:
     assert {r["metric"]["node"] for r in running.query('up{node!=""}')} == {"testnode"}
 
 
+def test_processes_and_xids_of_the_demo_are_shown_as_they_are(running: Clone) -> None:
+    names = 'gpu_process_info{name=~"demo-.+",user!=""}'
+    found = wait_for("processes", lambda: running.query(names), 60)
+    assert len(found) == 9
+    for process in found:
+        name = Path(f"/proc/{process['metric']['pid']}/comm").read_text().strip()
+        assert process["metric"]["name"] == name
+    users = {process["metric"]["user"] for process in found}
+    (owner,) = users
+    held = running.query(f'sum(gpu_owner_memory_used_bytes{{user="{owner}"}})')
+    assert float(held[0]["value"][1]) > 500 * 2**30
+    (source,) = running.query("gpuglass_xid_source_info")
+    assert source["metric"]["source"] == "nvml_events"
+
+
 def test_all_our_components_are_scraped(running: Clone) -> None:
     wait_for("up of every component", lambda: len(running.query("up == 1")) >= len(PROGRAMS), 30)
 
