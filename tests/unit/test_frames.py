@@ -10,7 +10,8 @@ from gpuglass.probe import frames
 from gpuglass.probe.frames import Column
 
 text = st.text(max_size=30)
-number = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**64)
+seconds = st.floats(allow_nan=False, allow_infinity=False)
+number = seconds | st.integers(-(2**63), 2**64)
 columns = st.builds(
     Column, text, st.lists(text, max_size=3).map(tuple), st.integers(0, 2**32), text
 )
@@ -28,16 +29,22 @@ frame = st.one_of(
     st.builds(
         frames.Reading,
         text,
-        number,
-        number,
+        seconds,
+        seconds,
         st.dictionaries(text, st.lists(st.none() | number), max_size=3),
+    ),
+    st.builds(
+        frames.Processes,
+        text,
+        st.none()
+        | st.lists(st.builds(frames.Process, st.integers(0, 2**32), text, text, text, text)),
     ),
     st.builds(frames.Down, text, st.integers(0, 63), text),
     st.builds(frames.Failure, text, text),
     st.builds(frames.Thread, st.integers(0, 63), st.integers(0, 2**64)),
     st.builds(
         frames.Alive,
-        st.lists(st.builds(frames.Waiting, st.integers(-1, 63), text, number), max_size=3),
+        st.lists(st.builds(frames.Waiting, st.integers(-1, 63), text, seconds), max_size=3),
     ),
 )
 
