@@ -76,6 +76,37 @@ def test_without_use_there_is_memory(simulator: Path, scenario: Path) -> None:
     assert told["why"] == "not_supported"
 
 
+def test_lists_that_are_empty_on_most_cards_are_not_asked_each_time(
+    simulator: Path, scenario: Path
+) -> None:
+    code = """
+    from gpuglass.probe import processes
+    def asked():
+        names = []
+        reader.read(names.append)
+        return names
+    def pids():
+        return [row[0] for row in rows()]
+    first, second = asked(), asked()
+    play(text + "process pid=12 gpu=0 type=graphics\\n")
+    before = pids()
+    reader._all_at -= processes._EMPTY_SECONDS
+    found, then = pids(), asked()
+    play(text + "process pid=11 gpu=0 type=compute\\n")
+    tell(first=first, second=second, before=before, found=found, then=then, at_once=pids())
+    """
+    told = tell(simulator, scenario, "", f"text = {HEAD!r}\n" + textwrap.dedent(code))
+    compute, graphics, mps = (
+        f"nvmlDeviceGet{kind}RunningProcesses_v3" for kind in ("Compute", "Graphics", "MPSCompute")
+    )
+    assert told["first"] == [compute, graphics, mps]
+    assert told["second"] == [compute]
+    assert told["before"] == []
+    assert told["found"] == [12]
+    assert told["then"] == [compute, graphics, "nvmlDeviceGetProcessUtilization"]
+    assert told["at_once"] == [11]
+
+
 def test_the_last_sample_stands_until_the_next(simulator: Path, scenario: Path) -> None:
     code = """
     from gpuglass.probe import processes

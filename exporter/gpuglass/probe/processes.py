@@ -19,8 +19,9 @@ from gpuglass.probe.group import raise_if_fatal
 from gpuglass.probe.instances import EMPTY, OFF, Cut, Instance, changed, cut, describe
 from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
 
+_COMPUTE = "compute"
 _TYPES = {
-    "compute": "nvmlDeviceGetComputeRunningProcesses",
+    _COMPUTE: "nvmlDeviceGetComputeRunningProcesses",
     "graphics": "nvmlDeviceGetGraphicsRunningProcesses",
     "mps": "nvmlDeviceGetMPSComputeRunningProcesses",
 }
@@ -30,6 +31,8 @@ _MOST_MEMORY = possible(metrics.PROCESS_MEMORY.name)[1]
 _FIRST_ROOM = 64
 # A driver that asks for more room than this is mistaken.
 _MOST_ROOM = 2**16
+# Graphics and MPS are rare: whoever comes to an empty list of these is seen so much later.
+_EMPTY_SECONDS = 3.0
 # Instances may come and go; the mode does not change while anybody has the GPU open.
 _LOOK_SECONDS = 10.0
 # The driver samples about once a second; until the next sample the last one stands.
@@ -147,6 +150,7 @@ class Processes:
         self.listed: list[Process] | None = None
         self._memory: list[int | None] = []
         self._answers: list[bytes] | None = None
+        self._all_at = 0.0
         self._failed = False
 
     def outdated(self) -> bool:
@@ -173,12 +177,9 @@ class Processes:
         Raises:
             NvmlError: The GPU is gone, or NVML has to be started again.
         """
-        answers = []
         try:
-            for entry in self._lists:
-                enter(entry.array.symbol)
-                answers.append(entry.array.read(_in_order))
-            use = self._use.read(enter)
+            answers = self._ask(enter)
+            use = self._use.read(enter) if any(answers) else {}
         except NvmlError as error:
             # What a driver answers to the handle of an instance that is gone is not written down.
             if not self._of_instances:
@@ -195,6 +196,20 @@ class Processes:
             values.append(memory)
             values += use.get(process.pid, _IDLE) if use is not None else _UNKNOWN
         return values
+
+    def _ask(self, enter: Enter) -> list[bytes]:
+        """The answers of all lists; those that are empty on most cards are not asked each time."""
+        now = time.monotonic()
+        all_due = self._answers is None or now >= self._all_at
+        if all_due:
+            self._all_at = now + _EMPTY_SECONDS
+        answers = []
+        for entry, last in zip(self._lists, self._answers or [b""] * len(self._lists), strict=True):
+            if all_due or last or entry.type == _COMPUTE:
+                enter(entry.array.symbol)
+                last = entry.array.read(_in_order)
+            answers.append(last)
+        return answers
 
     def _take(self, answers: list[bytes]) -> None:
         self._answers = answers
