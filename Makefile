@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CACHE := .cache
+OUT ?= hardware
 TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
 SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametrics/*.sh)
 
@@ -11,7 +12,7 @@ SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametr
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format bench build docs clean
+.PHONY: help test lint format bench probe-hardware build docs clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -35,6 +36,9 @@ format: $(VENV)/installed ## Format Python and C
 bench: $(VENV)/installed ## Measure, beside nvitop-exporter, and write docs/benchmarks*.md
 	$(BIN)/python -m tests.bench --write docs/benchmarks.md
 	$(BIN)/python -m tests.bench --core --write docs/benchmarks-core.md
+
+probe-hardware: $(VENV)/installed ## Learn what only a real GPU can tell, into a new folder (OUT="...")
+	$(BIN)/python -m tests.hardware --out $(OUT)
 
 docs: $(VENV)/installed ## Build docs/metrics.md from the catalogue
 	$(BIN)/python docs/build_metrics.py
