@@ -28,20 +28,30 @@ class Answer(NamedTuple):
         return self.body.decode()
 
 
+class Labels(dict[str, str]):
+    """Labels of a sample: one that is not there is empty."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
 class Page:
     """The samples of a page."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.samples = [
-            sample for family in text_string_to_metric_families(text) for sample in family.samples
+            sample._replace(labels=Labels(sample.labels))
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
         ]
 
     def values(self, name: str, /, **labels: str) -> list[float]:
         return [
             sample.value
             for sample in self.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
+            if sample.name == name
+            and all(sample.labels[label] == value for label, value in labels.items())
         ]
 
     def value(self, name: str, /, **labels: str) -> float:

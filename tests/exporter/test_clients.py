@@ -23,9 +23,9 @@ QUIET = (
     *("--probe.interval", "60s", "--probe.slow-interval", "60s"),
 )
 # So many processes are on the GPUs that a page does not fit into the kernel's buffers.
-MANY = "gpus 4 preset=h200\n" + "".join(
+MANY = "gpus 8 preset=h200\n" + "".join(
     f"process pid={5_000_000 + 1000 * gpu} gpu={gpu} type=compute memory=1MiB count=900\n"
-    for gpu in range(4)
+    for gpu in range(8)
 )
 LARGE = ("--processes.most", "1000", "--probe.interval", "1s", "--no-collector.filesystem")
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -49,13 +49,13 @@ Large = Callable[..., Serve]
 
 @pytest.fixture
 def large(start: Start, scenario: Path) -> Large:
-    """Starts an exporter with a page of a megabyte or more."""
+    """Starts an exporter with a page of two megabytes or more."""
 
     def start_large(*arguments: str) -> Serve:
         play(scenario, MANY)
         serve = start(*LARGE, *arguments)
         serve.wait_ready()
-        assert len(serve.get().body) > MIB
+        assert len(serve.get().body) > 2 * MIB
         return serve
 
     return start_large
@@ -184,7 +184,7 @@ def test_who_does_not_read_stops_nobody_and_is_dropped(large: Large) -> None:
             client.sendall(GET)
         begin = time.monotonic()
         while time.monotonic() < begin + 1.5:
-            assert len(serve.get().body) > MIB
+            assert len(serve.get().body) > 2 * MIB
         serve.wait(lambda: all(map(is_dropped, slow)))
         assert 2 < time.monotonic() - begin < 15
         serve.wait(lambda: files(serve) <= base + 1)
@@ -202,7 +202,7 @@ def test_who_reads_slowly_gets_all_of_it(large: Large) -> None:
                 time.sleep(0.05)
     ((status, body),) = answers(bytes(received))
     assert status == 200
-    assert Page(body.decode()).values("gpu_up") == [1] * 4
+    assert Page(body.decode()).values("gpu_up") == [1] * 8
 
 
 @pytest.mark.parametrize("start_of_request", [b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])

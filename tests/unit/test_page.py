@@ -91,6 +91,7 @@ def families(node: str, blocks: Sequence[Block]) -> list[Family]:
                         metric.family, metric.help, metric.type.value, metric.unit
                     )
                 labels = dict(zip(metric.labels, series.labels, strict=True), node=node)
+                labels = {name: value for name, value in labels.items() if value}
                 shown = value if metric.digits is None else round(value, metric.digits)
                 known[metric].add_sample(metric.name, labels, shown)
     return list(known.values())

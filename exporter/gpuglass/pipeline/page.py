@@ -149,8 +149,9 @@ def _prefix(series: Series, node: str) -> str:
         (name, _escape(value))
         for name, value in zip(series.metric.labels, series.labels, strict=True)
     ]
-    text = ",".join(f'{name}="{value}"' for name, value in sorted(labels))
-    return f"{series.metric.name}{{{text}}} "
+    # To Prometheus an empty label is one that is not there: it only makes the page longer.
+    text = ",".join(f'{name}="{value}"' for name, value in sorted(labels) if value)
+    return f"{series.metric.name}{{{text}}} " if text else f"{series.metric.name} "
 
 
 def _escape(value: str) -> str:
