@@ -98,6 +98,34 @@ static nvmlReturn_t remap_field(const View *view, nvmlFieldValue_t *field) {
                      place < 2 ? sum : sum > 0);
 }
 
+/* Remapped rows that are not in force (301, 302), and whole banks that were replaced. */
+static nvmlReturn_t bank_field(const View *view, nvmlFieldValue_t *field) {
+    enum { GROUPS = 16 };
+    const Preset *preset = view->gpu->preset;
+    uint64_t active = model_event_sum(view, FAULT_BANK_REMAP, EVENT_CORRECTED);
+    uint64_t inactive = model_event_sum(view, FAULT_BANK_REMAP, EVENT_UNCORRECTED);
+    /* Each bank is of a group of its own, which then has none to spare. */
+    uint64_t used = active + inactive < GROUPS ? active + inactive : GROUPS;
+    SUPPORTED(machine_driver_since(view, 615) && preset_remaps_rows(preset) && !mig_mode(view));
+    if (field->fieldId == 301)
+        return give_uint(field, true, model_event_sum(view, FAULT_REMAP, EVENT_VALUE));
+    if (field->fieldId == 302)
+        return give_uint(field, true, 0);
+    SUPPORTED(preset->architecture >= ARCH_BLACKWELL);
+    switch (field->fieldId) {
+    case 303:
+        return give_uint(field, true, active);
+    case 304:
+        return give_uint(field, true, inactive);
+    case 305:
+        return give_uint(field, true, GROUPS - used);
+    case 306:
+        return give_uint(field, true, used);
+    default: /* 307 */
+        return give_uint(field, true, model_event_sum(view, FAULT_BANK_REMAP, EVENT_PENDING) > 0);
+    }
+}
+
 static nvmlReturn_t pcie_field(const View *view, nvmlFieldValue_t *field) {
     const Preset *preset = view->gpu->preset;
     bool counts_bytes = preset->architecture >= ARCH_VOLTA;
@@ -151,7 +179,7 @@ static nvmlReturn_t other_field(const View *view, nvmlFieldValue_t *field) {
         recovery = model_window(view, FAULT_RECOVERY);
         return give_uint(field, true, recovery != NULL ? recovery->value : 0);
     case 274: /* how far peaks may go over the limit, % */
-        return give_uint(field, preset->architecture >= ARCH_BLACKWELL, 100);
+        return give_uint(field, preset->architecture >= ARCH_HOPPER, 100);
     case 297: /* time that tensor cores waited */
         return give_uint(field, preset->architecture >= ARCH_BLACKWELL,
                          model_percent(0.15 * model_load(view)));
@@ -196,7 +224,9 @@ static FieldReader reader_of(unsigned id) {
                   {275, 280, smoothing_field},
                   {281, 284, smoothing_profile_field},
                   {285, 288, smoothing_field},
-                  {289, 295, nvlink5_field}};
+                  {289, 295, nvlink5_field},
+                  {300, 300, smoothing_field},
+                  {301, 307, bank_field}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (id >= ranges[i].first && id <= ranges[i].last)
             return ranges[i].read;

@@ -121,8 +121,9 @@ NVML_API nvmlReturn_t nvmlDeviceGetAddressingMode(nvmlDevice_t device,
     return NVML_SUCCESS;
 }
 
-/* Where in a rack a GPU sits is known from Blackwell on; both versions have one layout. */
-enum { PEER_SWITCH = 1 };
+/* Where in a rack a GPU sits: the Hopper cards here are in none, of which they know only their
+ * place on the board and a host. Both versions have one layout. */
+enum { PEER_DIRECT = 0, PEER_SWITCH = 1 };
 
 NVML_API nvmlReturn_t nvmlDeviceGetPlatformInfo(nvmlDevice_t device, void *info) {
     BEGIN_DEVICE(call, device);
@@ -131,8 +132,13 @@ NVML_API nvmlReturn_t nvmlDeviceGetPlatformInfo(nvmlDevice_t device, void *info)
     if (platform->version != STRUCT_VERSION(*platform, 1) &&
         platform->version != STRUCT_VERSION(*platform, 2))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_BLACKWELL);
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_HOPPER);
     unsigned char module = (unsigned char)(call.view.index % 8 + 1);
+    if (call.view.gpu->preset->architecture == ARCH_HOPPER) {
+        *platform = (nvmlPlatformInfo_t){
+            .version = platform->version, .host = 1, .peer = PEER_DIRECT, .module = module};
+        return NVML_SUCCESS;
+    }
     *platform = (nvmlPlatformInfo_t){.version = platform->version,
                                      .chassis = "1821124500123",
                                      .slot = 7,
@@ -146,8 +152,24 @@ NVML_API nvmlReturn_t nvmlDeviceGetPlatformInfo(nvmlDevice_t device, void *info)
     return NVML_SUCCESS;
 }
 
-/* Links between processor and GPU are a thing of Grace. */
-NUMBER(nvmlDeviceGetC2cModeInfoV, gpu->preset->c2c_links > 0, 1)
+/* Links between processor and GPU are a thing of Grace; the cards of its age know that they have
+ * none in use. */
+NUMBER(nvmlDeviceGetC2cModeInfoV, gpu->preset->architecture >= ARCH_HOPPER,
+       gpu->preset->c2c_links > 0)
+
+NVML_API nvmlReturn_t nvmlDeviceGetDramEncryptionMode(nvmlDevice_t device,
+                                                      nvmlDramEncryptionInfo_v1_t *current,
+                                                      nvmlDramEncryptionInfo_v1_t *pending) {
+    BEGIN_DEVICE(call, device);
+    WANT(current != NULL && pending != NULL);
+    if (current->version != STRUCT_VERSION(*current, 1) ||
+        pending->version != STRUCT_VERSION(*pending, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    SUPPORTED(call.view.gpu->preset->architecture >= ARCH_BLACKWELL);
+    current->encryptionState = call.view.gpu->encryption;
+    pending->encryptionState = call.view.gpu->encryption_pending;
+    return NVML_SUCCESS;
+}
 
 /* Accounting is off: no process has been kept. */
 NVML_API nvmlReturn_t nvmlDeviceGetAccountingPids(nvmlDevice_t device, unsigned *count,

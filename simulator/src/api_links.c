@@ -90,8 +90,22 @@ NVML_API nvmlReturn_t nvmlDeviceGetNvLinkUtilizationCounter(nvmlDevice_t device,
     return NVML_ERROR_NOT_SUPPORTED;
 }
 
-/* Every second pair of bits of the health mask: 2 says that the trouble is absent. */
+/* Pairs of bits of the health mask: 2 says that the trouble is absent. */
 enum { FABRIC_COMPLETED = 3, FABRIC_NO_TROUBLE = 2 | 2 << 2 | 2 << 4 | 2 << 6 };
+
+/* Four troubles; from Blackwell on also what is misconfigured, a number of four bits, whether there
+ * is a partition, and whether the global fabric manager is there. */
+static unsigned fabric_health(const Preset *preset, const Fault *trouble) {
+    enum { TRUE = 1, FALSE = 2 };
+    unsigned mask = FABRIC_NO_TROUBLE;
+    if (trouble != NULL && trouble->health > 0) /* both bits of the pair change */
+        mask ^= 3U << 2 * (trouble->health - 1);
+    if (preset->architecture < ARCH_BLACKWELL)
+        return mask;
+    mask |= (trouble != NULL ? trouble->misconfiguration : 1) << 8;
+    mask |= (trouble == NULL || trouble->partition ? TRUE : FALSE) << 12;
+    return mask | (trouble == NULL || trouble->manager ? TRUE : FALSE) << 14;
+}
 
 NVML_API nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, void *info) {
     BEGIN_DEVICE(call, device);
@@ -104,17 +118,14 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, void *inf
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     SUPPORTED(call.view.gpu->preset->has_fabric);
     const Fault *trouble = model_window(&call.view, FAULT_FABRIC);
-    *second = (nvmlGpuFabricInfo_v2_t){
-        .version = version, .state = FABRIC_COMPLETED, .healthMask = FABRIC_NO_TROUBLE};
-    if (trouble != NULL) {
-        second->state = trouble->state;
-        second->status = trouble->code;
-        if (trouble->health > 0) /* both bits of the pair change */
-            second->healthMask ^= 3U << 2 * (trouble->health - 1);
-    }
+    *second = (nvmlGpuFabricInfo_v2_t){.version = version,
+                                       .status = trouble != NULL ? trouble->code : NVML_SUCCESS,
+                                       .state = trouble != NULL ? trouble->state : FABRIC_COMPLETED,
+                                       .healthMask = fabric_health(call.view.gpu->preset, trouble)};
     enum { HEALTHY = 1, UNHEALTHY = 2 };
+    bool healthy = trouble == NULL || (trouble->health == 0 && trouble->misconfiguration == 1);
     if (is_third)
-        third->healthSummary = second->healthMask == FABRIC_NO_TROUBLE ? HEALTHY : UNHEALTHY;
+        third->healthSummary = healthy ? HEALTHY : UNHEALTHY;
     return NVML_SUCCESS;
 }
 

@@ -1,5 +1,7 @@
-/* vGPUs, as the host of the virtual machines sees them. */
+/* vGPUs, as the host of the virtual machines sees them, and the licence of one as its guest does.
+ */
 #include "api.h"
+#include "mig.h"
 
 #include <string.h>
 
@@ -46,6 +48,49 @@ NVML_API nvmlReturn_t nvmlDeviceGetHostVgpuMode(nvmlDevice_t device, unsigned *m
     WANT(mode != NULL);
     SUPPORTED(call.view.gpu->virtualization_mode == VIRTUALIZATION_HOST_VGPU);
     *mode = call.view.gpu->preset->architecture >= ARCH_AMPERE; /* through SR-IOV */
+    return NVML_SUCCESS;
+}
+
+enum { TIMESLICE_NS = 2000000, ENGINE_GRAPHICS = 1, ENGINES = 4 };
+
+NVML_API nvmlReturn_t nvmlDeviceGetVgpuSchedulerState(nvmlDevice_t device,
+                                                      nvmlVgpuSchedulerGetState_t *state) {
+    BEGIN_DEVICE(call, device);
+    WANT(state != NULL);
+    const Gpu *gpu = call.view.gpu;
+    SUPPORTED(gpu->virtualization_mode == VIRTUALIZATION_HOST_VGPU && !mig_mode(&call.view));
+    *state =
+        (nvmlVgpuSchedulerGetState_t){gpu->vgpu_scheduler, gpu->vgpu_arr_mode, {TIMESLICE_NS, 0}};
+    return NVML_SUCCESS;
+}
+
+/* The newer one is asked for an engine, and tells no mode of the adaptive round robin. */
+NVML_API nvmlReturn_t nvmlDeviceGetVgpuSchedulerState_v2(nvmlDevice_t device,
+                                                         nvmlVgpuSchedulerStateInfo_v2_t *state) {
+    BEGIN_DEVICE(call, device);
+    WANT(state != NULL && state->engineId >= ENGINE_GRAPHICS && state->engineId < ENGINES);
+    const Gpu *gpu = call.view.gpu;
+    SUPPORTED(gpu->virtualization_mode == VIRTUALIZATION_HOST_VGPU && !mig_mode(&call.view));
+    *state =
+        (nvmlVgpuSchedulerStateInfo_v2_t){state->engineId, gpu->vgpu_scheduler, 0, TIMESLICE_NS};
+    return NVML_SUCCESS;
+}
+
+/* A guest with a vGPU has one feature to license: that it runs as one. */
+NVML_API nvmlReturn_t nvmlDeviceGetGridLicensableFeatures_v4(
+    nvmlDevice_t device, nvmlGridLicensableFeatures_v4_t *features) {
+    BEGIN_DEVICE(call, device);
+    enum { FEATURE_VGPU = 1 };
+    WANT(features != NULL);
+    bool guest = call.view.gpu->virtualization_mode == VIRTUALIZATION_VGPU;
+    *features = (nvmlGridLicensableFeatures_v4_t){.isGridLicenseSupported = guest,
+                                                  .licensableFeaturesCount = guest};
+    if (guest)
+        features->gridLicensableFeatures[0] =
+            (nvmlGridLicensableFeature_v4_t){.featureCode = FEATURE_VGPU,
+                                             .featureState = call.view.gpu->licensed,
+                                             .productName = "NVIDIA Virtual Compute Server",
+                                             .featureEnabled = 1};
     return NVML_SUCCESS;
 }
 

@@ -102,6 +102,21 @@ bool set_health(Parser *parser, const char *value, void *target) {
                 value);
 }
 
+bool set_misconfiguration(Parser *parser, const char *value, void *target) {
+    static const char *const names[] = {"none",         "system_guid", "chassis_serial",
+                                        "no_partition", "few_links",   "firmware",
+                                        "location",     "gpu_state"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], value) == 0) {
+            ((Fault *)target)->misconfiguration = i + 1;
+            return true;
+        }
+    return fail(parser,
+                "unknown misconfiguration \"%s\" (known: none, system_guid, chassis_serial, "
+                "no_partition, few_links, firmware, location, gpu_state)",
+                value);
+}
+
 bool set_mode(Parser *parser, const char *value, void *target) {
     bool on;
     if (!set_switch(parser, value, &on))

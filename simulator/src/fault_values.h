@@ -12,6 +12,7 @@ bool set_fault_load(Parser *parser, const char *value, void *target);
 bool set_value(Parser *parser, const char *value, void *target);
 bool set_fabric_state(Parser *parser, const char *value, void *target);
 bool set_health(Parser *parser, const char *value, void *target);
+bool set_misconfiguration(Parser *parser, const char *value, void *target);
 bool set_mode(Parser *parser, const char *value, void *target);
 bool set_gpu_count(Parser *parser, const char *value, void *target);
 bool set_field(Parser *parser, const char *value, void *target);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_KEYS = 5 };
+enum { MAX_KEYS = 7 };
 
 typedef struct {
     const char *name;
@@ -31,7 +31,13 @@ static const KindRule rules[] = {
     {"pcie-link", FAULT_PCIE_LINK, false, NULL, NULL, {"gpu", "width"}, {"width"}},
     {"recovery", FAULT_RECOVERY, false, NULL, NULL, {"gpu", "action"}, {"action"}},
     {"xid", FAULT_XID, true, NULL, NULL, {"gpu", "code", "mig", "count"}, {"code"}},
-    {"fabric", FAULT_FABRIC, false, NULL, NULL, {"gpu", "state", "health", "code"}, {NULL}},
+    {"fabric",
+     FAULT_FABRIC,
+     false,
+     NULL,
+     NULL,
+     {"gpu", "state", "health", "code", "misconfiguration", "partition", "manager"},
+     {NULL}},
     {"repair", FAULT_REPAIR, false, NULL, NULL, {"gpu", "channel", "tpc", "memory"}, {NULL}},
     {"mig-mode", FAULT_MIG_MODE, false, "on or off", set_mode, {"gpu"}, {NULL}},
     {"mig-pending", FAULT_MIG_PENDING, false, "on or off", set_mode, {"gpu"}, {NULL}},
@@ -47,7 +53,14 @@ static const KindRule rules[] = {
      true,
      NULL,
      NULL,
-     {"gpu", "corrected", "uncorrected", "pending", "failure"},
+     {"gpu", "corrected", "uncorrected", "pending", "failure", "inactive"},
+     {NULL}},
+    {"bank-remap",
+     FAULT_BANK_REMAP,
+     true,
+     NULL,
+     NULL,
+     {"gpu", "active", "inactive", "pending"},
      {NULL}},
     {"pcie-replay", FAULT_PCIE_REPLAY, true, NULL, NULL, {"gpu", "count"}, {"count"}},
     {"counter",
@@ -78,6 +91,7 @@ static const KindRule *find_rule(const char *name) {
 }
 
 static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
+    unsigned *inactive = rule->kind == FAULT_BANK_REMAP ? &fault->uncorrected : &fault->value;
     const Option all[] = {{"gpu", set_gpus, &fault->gpus},
                           {"call", set_call, fault->call},
                           {"code", rule->kind == FAULT_XID ? set_value : set_result, fault},
@@ -97,6 +111,11 @@ static Option option_for(const char *key, const KindRule *rule, Fault *fault) {
                           {"channel", set_unsigned, &fault->channel},
                           {"tpc", set_unsigned, &fault->tpc},
                           {"memory", set_unsigned, &fault->memory},
+                          {"misconfiguration", set_misconfiguration, fault},
+                          {"partition", set_switch, &fault->partition},
+                          {"manager", set_switch, &fault->manager},
+                          {"active", set_unsigned, &fault->corrected},
+                          {"inactive", set_unsigned, inactive},
                           {"mig", set_mig, &fault->mig},
                           {"failure", set_unsigned, &fault->failure}};
     size_t i = 0;
@@ -184,6 +203,9 @@ bool read_fault(Parser *parser) {
                    .location = LOCATION_DRAM,
                    .mig = -1,
                    .state = 3,
+                   .misconfiguration = 1,
+                   .partition = true,
+                   .manager = true,
                    .repeat = 1,
                    .code = NVML_SUCCESS};
     size_t next;
@@ -196,12 +218,13 @@ bool read_fault(Parser *parser) {
         return fail(parser, "expected what happens (such as lost, hang, xid, throttle)");
     const KindRule *rule = find_rule(parser->words[next]);
     if (rule == NULL)
-        return fail(parser,
-                    "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
-                    "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
-                    "pcie-replay, counter, retire, fabric, repair, mig-mode, mig-pending, set, "
-                    "driver, permute, reset-counters)",
-                    parser->words[next]);
+        return fail(
+            parser,
+            "unknown event \"%s\" (known: lost, hang, segfault, error, init, gpu-count, "
+            "throttle, load, nvlink-down, pcie-link, recovery, xid, ecc, remap, "
+            "bank-remap, pcie-replay, counter, retire, fabric, repair, mig-mode, mig-pending, set, "
+            "driver, permute, reset-counters)",
+            parser->words[next]);
     fault.kind = rule->kind;
     size_t wanted = rule->kind == FAULT_SET ? 3 : rule->argument != NULL ? 2 : 1;
     if (bare < wanted)

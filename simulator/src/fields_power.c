@@ -1,14 +1,32 @@
 /* Fields of power, its limits and its smoothing. */
 #include "fields.h"
 
-/* Scope 0 is the GPU; scope 1 the module that it shares with a processor, where there is one. */
+/* What a power is of: the module is the one that a GPU shares with a processor, where it does. */
+enum { SCOPE_GPU, SCOPE_MODULE, SCOPE_MEMORY };
+
 static nvmlReturn_t draw(const View *view, nvmlFieldValue_t *field, bool average) {
     const Preset *preset = view->gpu->preset;
     SUPPORTED(!average || preset->has_power_average);
-    if (field->scopeId == 1)
+    switch (field->scopeId) {
+    case SCOPE_GPU:
+        return give_uint(field, true,
+                         average ? model_power_average_mw(view) : model_power_mw(view));
+    case SCOPE_MODULE:
         return give_uint(field, preset->module_idle > 0, model_module_power_mw(view, average));
-    return give_uint(field, field->scopeId == 0,
-                     average ? model_power_average_mw(view) : model_power_mw(view));
+    case SCOPE_MEMORY: /* of which there only is a mean */
+        return give_uint(field, average && preset_has_memory_power(preset),
+                         model_memory_power_mw(view));
+    default:
+        return NVML_ERROR_NOT_SUPPORTED;
+    }
+}
+
+/* A module may draw what its GPU may, and what the rest of it needs at the most. */
+static nvmlReturn_t limit(const View *view, nvmlFieldValue_t *field, unsigned of_gpu) {
+    const Preset *preset = view->gpu->preset;
+    if (field->scopeId == SCOPE_MODULE)
+        return give_uint(field, preset->module_load > 0, of_gpu + preset->module_load);
+    return give_uint(field, field->scopeId == SCOPE_GPU, of_gpu);
 }
 
 nvmlReturn_t power_field(const View *view, nvmlFieldValue_t *field) {
@@ -19,14 +37,14 @@ nvmlReturn_t power_field(const View *view, nvmlFieldValue_t *field) {
     case 186:
         return draw(view, field, false);
     case 187:
-        return give_uint(field, true, preset->power_min);
+        return limit(view, field, preset->power_min);
     case 188:
-        return give_uint(field, true, preset->power_max);
+        return limit(view, field, preset->power_max);
     case 189:
-        return give_uint(field, true, preset->power_default);
+        return limit(view, field, preset->power_default);
     case 190: /* enforced */
     case 192: /* requested */
-        return give_uint(field, true, view->gpu->power_limit_mw);
+        return limit(view, field, view->gpu->power_limit_mw);
     default:
         return NVML_ERROR_NOT_SUPPORTED;
     }
@@ -72,8 +90,10 @@ nvmlReturn_t smoothing_field(const View *view, nvmlFieldValue_t *field) {
                                   {285, 0},
                                   {286, 0},
                                   {287, 0},
-                                  {288, 0}};
+                                  {288, 0},
+                                  {300, 1}}; /* by a state of charge */
     SUPPORTED(preset->architecture >= ARCH_BLACKWELL);
+    SUPPORTED(field->fieldId != 300 || machine_driver_since(view, 610));
     return give_constant(field, constants, sizeof constants / sizeof *constants);
 }
 

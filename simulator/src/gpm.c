@@ -89,17 +89,32 @@ static nvmlReturn_t c2c(const Interval *interval, unsigned metric, double *value
 
 static nvmlReturn_t traffic(const Interval *interval, unsigned metric, double *value) {
     const Preset *preset = interval->view->gpu->preset;
-    if (interval->view->mig != NULL) /* links belong to the whole GPU */
-        return NVML_ERROR_NOT_SUPPORTED;
     if (metric == 20)
         return stream(interval, true, (double)preset->pcie_tx_bytes, value);
     if (metric == 21)
         return stream(interval, true, (double)preset->pcie_rx_bytes, value);
+    if (interval->view->mig != NULL) /* other links belong to the whole GPU */
+        return NVML_ERROR_NOT_SUPPORTED;
     if (metric >= 100 && metric <= 159)
         return c2c(interval, metric, value);
     if (metric == 60 || metric == 61 || link_of(metric) >= 0)
         return nvlink(interval, metric, value);
     return NVML_ERROR_NOT_SUPPORTED;
+}
+
+/* What the cache answers of what is asked of the host's, other GPUs' and its own memory, whatever
+ * the load; the odd metrics are the rest. */
+static nvmlReturn_t cache(const Interval *interval, unsigned metric, double *value) {
+    const Preset *preset = interval->view->gpu->preset;
+    const struct {
+        bool known;
+        double hits;
+    } memories[] = {{preset->c2c_links > 0, 90},
+                    {preset->nvlink_version >= NVLINK_5, 80},
+                    {preset->architecture >= ARCH_BLACKWELL, 40}};
+    unsigned memory = (metric - 160) / 2;
+    double hits = memories[memory].hits;
+    return give(memories[memory].known, metric % 2 == 0 ? hits : 100 - hits, value);
 }
 
 nvmlReturn_t gpm_value(const View *first, const View *second, unsigned metric, double *value) {
@@ -115,6 +130,8 @@ nvmlReturn_t gpm_value(const View *first, const View *second, unsigned metric, d
         return engine(&interval, metric - 40, gpu->preset->jpegs, gpu->jpeg, value);
     if (metric == 50 || metric == 51)
         return engine(&interval, metric - 50, gpu->preset->ofas, gpu->ofa, value);
+    if (metric >= 160 && metric <= 165)
+        return cache(&interval, metric, value);
     return traffic(&interval, metric, value);
 }
 

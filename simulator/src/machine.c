@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,10 @@ static const Fault *driver_change(const Scenario *scenario, double t) {
 const char *machine_driver(const Scenario *scenario, double t) {
     const Fault *change = driver_change(scenario, t);
     return change != NULL ? change->call : scenario->driver;
+}
+
+bool machine_driver_since(const View *view, unsigned major) {
+    return strtoul(machine_driver(view->scenario, view->t), NULL, 10) >= major;
 }
 
 /* What this process has loaded is of the driver that there was at its first init: it does not work

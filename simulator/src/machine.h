@@ -9,6 +9,8 @@ unsigned machine_gpu_count(const Scenario *scenario, double t);
 bool machine_gpu_lost(const Scenario *scenario, unsigned index, double t);
 /* The driver's version at t. */
 const char *machine_driver(const Scenario *scenario, double t);
+/* Whether it is of this major version or a newer one. */
+bool machine_driver_since(const View *view, unsigned major);
 /* The GPU that an index means, and the other way round, as it was when NVML was initialised. */
 unsigned machine_gpu_at(unsigned index);
 unsigned machine_index_of(unsigned gpu);

@@ -75,6 +75,10 @@ unsigned model_module_power_mw(const View *view, bool average) {
     return (unsigned)floor(power_at(view->gpu, load) + beside + 0.5);
 }
 
+unsigned model_memory_power_mw(const View *view) {
+    return (unsigned)floor(0.15 * power_at(view->gpu, model_mean_load(view, 1)) + 0.5);
+}
+
 uint64_t model_energy_mj(const View *view) {
     double idle = view->gpu->preset->power_idle;
     double seconds = view->t - last_reset(view);

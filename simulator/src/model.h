@@ -44,6 +44,8 @@ unsigned model_power_mw(const View *view);         /* at this moment */
 unsigned model_power_average_mw(const View *view); /* mean of the last second */
 /* That of a module, with the processor beside the GPU; averaged over the last second or not. */
 unsigned model_module_power_mw(const View *view, bool average);
+/* What the memory draws of it, over the last second. */
+unsigned model_memory_power_mw(const View *view);
 uint64_t model_energy_mj(const View *view);
 unsigned model_temperature(const View *view);
 unsigned model_memory_temperature(const View *view);

@@ -288,6 +288,11 @@ typedef struct {
 } nvmlDeviceAddressingMode_v1_t;
 
 typedef struct {
+    unsigned version;
+    unsigned encryptionState;
+} nvmlDramEncryptionInfo_v1_t;
+
+typedef struct {
     nvmlDevice_t device;
     unsigned long long eventType;
     unsigned long long eventData;
@@ -385,6 +390,39 @@ typedef struct {
     unsigned long long timeStamp;
     nvmlValue_t smUtil, memUtil, encUtil, decUtil;
 } nvmlVgpuInstanceUtilizationSample_t;
+
+/* The numbers at the end depend on the mode. */
+typedef struct {
+    unsigned schedulerPolicy;
+    unsigned arrMode;
+    unsigned parameters[2];
+} nvmlVgpuSchedulerGetState_t;
+
+typedef struct {
+    unsigned engineId;
+    unsigned schedulerPolicy;
+    unsigned avgFactor;
+    unsigned timeslice; /* ns */
+} nvmlVgpuSchedulerStateInfo_v2_t;
+
+typedef struct {
+    unsigned featureCode;
+    unsigned featureState;
+    char licenseInfo[128];
+    char productName[128];
+    unsigned featureEnabled;
+    struct {
+        uint32_t year;
+        uint16_t month, day, hour, min, sec;
+        uint8_t status;
+    } licenseExpiry;
+} nvmlGridLicensableFeature_v4_t;
+
+typedef struct {
+    int isGridLicenseSupported;
+    unsigned licensableFeaturesCount;
+    nvmlGridLicensableFeature_v4_t gridLicensableFeatures[3];
+} nvmlGridLicensableFeatures_v4_t;
 
 typedef struct nvmlGpmSample *nvmlGpmSample_t;
 

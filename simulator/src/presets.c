@@ -421,6 +421,10 @@ bool preset_retires_pages(const Preset *preset) {
     return preset->data_center && preset->architecture < ARCH_AMPERE;
 }
 
+bool preset_has_memory_power(const Preset *preset) {
+    return preset->has_memory_temp && preset->architecture >= ARCH_HOPPER;
+}
+
 bool preset_has_gpm(const Preset *preset) { return preset->architecture >= ARCH_HOPPER; }
 
 const Preset *preset_find(const char *id) {

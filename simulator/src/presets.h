@@ -65,6 +65,8 @@ typedef struct {
 /* Memory that fails is taken out of use by rows since Ampere, before that by pages. */
 bool preset_remaps_rows(const Preset *preset);
 bool preset_retires_pages(const Preset *preset);
+/* Whether the card tells what its memory draws. */
+bool preset_has_memory_power(const Preset *preset);
 /* Whether the card has the performance monitor. */
 bool preset_has_gpm(const Preset *preset);
 /* NULL if there is none of this name. */

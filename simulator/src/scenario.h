@@ -45,7 +45,9 @@ typedef struct {
     double encoder, decoder, jpeg, ofa; /* engine utilisation at full load */
     bool persistence, ecc, ecc_pending, mig, accounting, display;
     unsigned compute_mode, virtualization_mode;
-    unsigned captures; /* sessions of frame capture */
+    unsigned captures;                      /* sessions of frame capture */
+    unsigned vgpu_scheduler, vgpu_arr_mode; /* NVML's numbers, the first from 1 on */
+    bool encryption, encryption_pending, licensed;
     Load load;
 } Gpu;
 
@@ -74,7 +76,7 @@ typedef struct {
     double from, until;
 } Vgpu;
 
-enum { VIRTUALIZATION_HOST_VGPU = 3 };
+enum { VIRTUALIZATION_VGPU = 2, VIRTUALIZATION_HOST_VGPU = 3 };
 
 typedef enum { PROCESS_COMPUTE, PROCESS_GRAPHICS, PROCESS_MPS } ProcessType;
 
@@ -105,6 +107,7 @@ typedef enum {
     FAULT_XID,
     FAULT_ECC,
     FAULT_REMAP,
+    FAULT_BANK_REMAP,
     FAULT_PCIE_REPLAY,
     FAULT_COUNTER,
     FAULT_RETIRE,
@@ -155,6 +158,8 @@ typedef struct {
     unsigned order_count;
     unsigned char order[MAX_GPUS]; /* the GPU that each index means */
     unsigned state, health;        /* of the fabric */
+    unsigned misconfiguration;     /* of the fabric, by NVML's number; 1: none */
+    bool partition, manager;       /* of the fabric: assigned, connected */
     unsigned channel, tpc, memory; /* what waits for repair, or cannot be repaired */
     unsigned field, scope;         /* which counter, of which link or lane */
 } Fault;

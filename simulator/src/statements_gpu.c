@@ -24,6 +24,7 @@ void gpu_set_up(Gpu *gpu, unsigned index, const Preset *preset) {
                  .persistence = true,
                  .ecc = preset->data_center,
                  .ecc_pending = preset->data_center,
+                 .vgpu_scheduler = 1,
                  .load = {.shape = LOAD_CONSTANT}};
     snprintf(gpu->name, sizeof gpu->name, "%s", preset->name);
     snprintf(gpu->uuid, sizeof gpu->uuid, "GPU-%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
@@ -93,7 +94,30 @@ static bool set_virtualization(Parser *parser, const char *value, void *target) 
     return set_choice(parser, value, modes, sizeof modes / sizeof *modes, target);
 }
 
+static bool set_scheduler(Parser *parser, const char *value, void *target) {
+    static const char *const policies[] = {"best_effort", "equal_share", "fixed_share"};
+    Gpu *gpu = target;
+    if (!set_choice(parser, value, policies, sizeof policies / sizeof *policies,
+                    &gpu->vgpu_scheduler))
+        return false;
+    gpu->vgpu_scheduler++; /* NVML's 0 is an unknown one */
+    return true;
+}
+
+static bool set_arr_mode(Parser *parser, const char *value, void *target) {
+    static const char *const modes[] = {"default", "off", "on"};
+    return set_choice(parser, value, modes, sizeof modes / sizeof *modes, target);
+}
+
 /* The mode after the next boot is that of now unless said otherwise. */
+static bool set_encryption(Parser *parser, const char *value, void *target) {
+    Gpu *gpu = target;
+    if (!set_switch(parser, value, &gpu->encryption))
+        return false;
+    gpu->encryption_pending = gpu->encryption;
+    return true;
+}
+
 static bool set_ecc(Parser *parser, const char *value, void *target) {
     Gpu *gpu = target;
     if (!set_switch(parser, value, &gpu->ecc))
@@ -154,6 +178,11 @@ static bool read_one_gpu(Parser *parser, Gpu *gpu, unsigned index) {
                               {"compute-mode", set_compute_mode, &gpu->compute_mode},
                               {"virtualization", set_virtualization, &gpu->virtualization_mode},
                               {"captures", set_unsigned, &gpu->captures},
+                              {"vgpu-scheduler", set_scheduler, gpu},
+                              {"vgpu-arr", set_arr_mode, &gpu->vgpu_arr_mode},
+                              {"encryption", set_encryption, gpu},
+                              {"encryption-pending", set_switch, &gpu->encryption_pending},
+                              {"licensed", set_switch, &gpu->licensed},
                               {"mig", set_switch, &gpu->mig}};
     if (!READ_OPTIONS(parser, 2, options))
         return false;

@@ -457,6 +457,18 @@ def module_power_milliwatts(gpu: Gpu, t: float, average: bool = False) -> int:
     return math.floor(idle + (gpu.limit - idle) * u + beside + 0.5)
 
 
+def module_limit_milliwatts(preset: Preset, limit: int) -> int:
+    """The limit of a module whose GPU has this one."""
+    return limit + preset.module_load
+
+
+def memory_power_milliwatts(gpu: Gpu, t: float) -> int:
+    """What the memory draws of a GPU's power, over the last second (field 185 with scope 2)."""
+    u = mean_load(gpu, t, 1)
+    idle = gpu.preset.power_idle
+    return math.floor(0.15 * (idle + (gpu.limit - idle) * u) + 0.5)
+
+
 def power_usage_milliwatts(gpu: Gpu, t: float) -> int:
     """What nvmlDeviceGetPowerUsage answers: the mean where the card has one."""
     if gpu.preset.has_power_average:

@@ -91,7 +91,7 @@ FIELDS: dict[int, set[int]] = {
     269: ALL,
     270: ALL,
     271: ALL,
-    274: set(),
+    274: {H200},
 }
 
 

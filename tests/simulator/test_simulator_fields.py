@@ -89,9 +89,10 @@ FIELDS: dict[int, set[int]] = {
     **{n: {B200} for n in range(251, 269)},
     272: set(),
     273: set(),
-    274: {B200},
+    274: {H200, GH200, B200},
     **{n: {B200} for n in range(275, 296)},
     297: {B200},
+    **{n: set[int]() for n in range(300, 308)},
 }
 
 
@@ -202,7 +203,8 @@ def test_links(play: Play) -> None:
     assert [field(card, 170) for card in (H200, GH200)] == [0, 10]
     assert [field(GH200, number, 9) for number in (171, 172, 234)] == [1, 44_712, 0]
     assert result(GH200, 171, 10) == pynvml.NVML_ERROR_INVALID_ARGUMENT
-    assert pynvml.nvmlDeviceGetC2cModeInfoV(handle(GH200)).isC2cEnabled == 1
+    modes = [pynvml.nvmlDeviceGetC2cModeInfoV(handle(card)).isC2cEnabled for card in (H200, GH200)]
+    assert modes == [0, 1]
     with pytest.raises(pynvml.NVMLError_NotSupported):
         pynvml.nvmlDeviceGetNvLinkErrorCounter(handle(B200), 0, 0)
 
@@ -289,7 +291,7 @@ def test_what_old_cards_lack(play: Play) -> None:
         (pynvml.nvmlDeviceGetRowRemapperHistogram, ROWS),
         (pynvml.nvmlDeviceGetMigMode, {A100, H200, GH200, B200}),
         (pynvml.nvmlDeviceGetMarginTemperature, {L40S, RTX4090, H200, GH200, B200}),
-        (pynvml.nvmlDeviceGetC2cModeInfoV, {GH200}),
+        (pynvml.nvmlDeviceGetC2cModeInfoV, {H200, GH200, B200}),
         (lambda h: pynvml.nvmlDeviceGetTotalEccErrors(h, 0, 0), ROWS | {V100}),
     ]
     for call, cards in calls:

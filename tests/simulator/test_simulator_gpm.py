@@ -116,6 +116,8 @@ def test_what_a_card_lacks_is_told_metric_by_metric(play: Play) -> None:
     asked = [2, 0, 37, 47, 51, 100, 166, 170, 212, 476, 477]
     returns = [result for result, _ in metrics(*h200, *asked)]
     assert returns == [0, bad, lacks, lacks, lacks, lacks, lacks, lacks, lacks, lacks, bad]
+    assert metrics(*gh200, 160, 161) == [(0, 90), (0, 10)]
+    assert [result for result, _ in metrics(*h200, 160, 162, 164)] == [lacks] * 3
     returns = [result for result, _ in metrics(*gh200, 60, 62, 100, 103, 104, 143, 144)]
     assert returns == [lacks, lacks, 0, 0, 0, 0, lacks]
 

@@ -10,6 +10,7 @@ from tests.simulator.model import (
     PRESETS,
     Gpu,
     Wave,
+    gpm_mib_per_second,
     gpm_percent,
     mig_memory_total,
 )
@@ -250,7 +251,9 @@ def test_the_performance_monitor_of_an_instance(play: Play) -> None:
         pynvml.nvmlGpmMetricsGet(get)
         assert get.metrics[0].value == pytest.approx(share * gpm_percent(gpu, 2, 30, 45))
         lacks = pynvml.NVML_ERROR_NOT_SUPPORTED
-        assert [get.metrics[i].nvmlReturn for i in range(3)] == [0, lacks, lacks]
+        assert [get.metrics[i].nvmlReturn for i in range(3)] == [0, 0, lacks]
+        sent = share * gpm_mib_per_second(gpu, gpu.preset.pcie_tx_bytes, 30, 45)
+        assert get.metrics[1].value == pytest.approx(sent)
     with pytest.raises(pynvml.NVMLError_InvalidArgument):
         sample(0, 3)
     for gpu_number in (1, 2):  # without the monitor, and in one piece

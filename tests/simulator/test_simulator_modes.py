@@ -88,7 +88,7 @@ def test_confidential_computing(play: Play, on: bool) -> None:
 
 
 def test_places_in_a_rack(play: Play) -> None:
-    play("gpus 9 preset=b200\ngpu 8 preset=h200\n")
+    play("gpus 10 preset=b200\ngpu 8 preset=h200\ngpu 9 preset=a100\n")
     for info in (pynvml.c_nvmlPlatformInfo_v1_t(), pynvml.c_nvmlPlatformInfo_v2_t()):
         pynvml.nvmlDeviceGetPlatformInfo(handle(2), ctypes.byref(info))
         raw = bytes(info)
@@ -97,8 +97,11 @@ def test_places_in_a_rack(play: Play) -> None:
         assert list(raw[36:41]) == [7, 3, 1, 1, 3]
         with pytest.raises(UnicodeDecodeError):
             raw[4:20].decode()
+        # On its own baseboard, in no rack.
+        pynvml.nvmlDeviceGetPlatformInfo(handle(8), ctypes.byref(info))
+        assert list(bytes(info)[4:41]) == [*[0] * 34, 1, 0, 1]
         with pytest.raises(pynvml.NVMLError_NotSupported):
-            pynvml.nvmlDeviceGetPlatformInfo(handle(8), ctypes.byref(info))
+            pynvml.nvmlDeviceGetPlatformInfo(handle(9), ctypes.byref(info))
     bad = pynvml.c_nvmlPlatformInfo_v2_t()
     bad.version = 7
     with pytest.raises(pynvml.NVMLError_ArgumentVersionMismatch):
@@ -127,3 +130,35 @@ def test_troubles_of_the_fabric(play: Play) -> None:
         (2, 0, [2, 2, 2, 2], pynvml.NVML_GPU_FABRIC_HEALTH_SUMMARY_HEALTHY),
         (3, 10, [2, 2, 2, 1], pynvml.NVML_GPU_FABRIC_HEALTH_SUMMARY_UNHEALTHY),
     ]
+
+
+def test_newer_states_of_the_fabric(play: Play) -> None:
+    play(
+        """
+        freeze 5
+        gpus 3 preset=b200
+        at 1s fabric gpu=1 misconfiguration=no_partition partition=off
+        at 1s fabric gpu=2 health=route_recovery manager=off
+        """
+    )
+    seen = []
+    for gpu in range(3):
+        info = pynvml.c_nvmlGpuFabricInfo_v3_t()
+        pynvml.nvmlDeviceGetGpuFabricInfoV(handle(gpu), ctypes.byref(info))
+        mask = info.healthMask
+        seen.append((mask >> 8 & 0xF, mask >> 12 & 3, mask >> 14 & 3, info.healthSummary))
+    assert seen == [(1, 1, 1, 1), (4, 2, 1, 2), (1, 1, 2, 2)]
+
+
+def test_encrypted_memory(play: Play) -> None:
+    play(
+        """
+        gpus 3 preset=b200
+        gpu 1 encryption=on encryption-pending=off
+        gpu 2 preset=h200
+        """
+    )
+    modes = [pynvml.nvmlDeviceGetDramEncryptionMode(handle(gpu)) for gpu in range(2)]
+    assert [list(pair) for pair in modes] == [[0, 0], [1, 0]]
+    with pytest.raises(pynvml.NVMLError_NotSupported):
+        pynvml.nvmlDeviceGetDramEncryptionMode(handle(2))

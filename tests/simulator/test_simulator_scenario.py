@@ -8,7 +8,7 @@ from tests.simulator.support import SCENARIOS
 
 KINDS = (
     "lost, hang, segfault, error, init, gpu-count, throttle, load, nvlink-down, pcie-link, "
-    "recovery, xid, ecc, remap, pcie-replay, counter, retire, fabric, repair, "
+    "recovery, xid, ecc, remap, bank-remap, pcie-replay, counter, retire, fabric, repair, "
     "mig-mode, mig-pending, set, driver, permute, reset-counters"
 )
 REASONS = (

@@ -74,3 +74,37 @@ def test_their_utilisation(play: Play, t: float) -> None:
     ]
     assert {s.timeStamp for s in samples} == {1_763_700_000_000_000 + round(t * 1e6)}
     assert pynvml.nvmlDeviceGetVgpuUtilization(handle(0), samples[0].timeStamp) == []
+
+
+def test_how_they_take_turns(play: Play) -> None:
+    play(
+        """
+        gpus 2 preset=l40s
+        gpu 0 virtualization=host_vgpu vgpu-scheduler=fixed_share vgpu-arr=on
+        """
+    )
+    state = pynvml.nvmlDeviceGetVgpuSchedulerState(handle(0))
+    assert (state.schedulerPolicy, state.arrMode) == (3, pynvml.NVML_VGPU_SCHEDULER_ARR_ENABLE)
+    newer = pynvml.c_nvmlVgpuSchedulerStateInfo_v2_t()
+    newer.engineId = pynvml.NVML_VGPU_SCHEDULER_ENGINE_TYPE_GRAPHICS
+    call = pynvml.nvmlLib.nvmlDeviceGetVgpuSchedulerState_v2
+    assert call(handle(0), ctypes.byref(newer)) == 0
+    assert (newer.schedulerPolicy, newer.timeslice) == (3, 2_000_000)
+    assert call(handle(1), ctypes.byref(newer)) == pynvml.NVML_ERROR_NOT_SUPPORTED
+    newer.engineId = 0
+    assert call(handle(0), ctypes.byref(newer)) == pynvml.NVML_ERROR_INVALID_ARGUMENT
+
+
+def test_the_licence_of_a_guest(play: Play) -> None:
+    play("gpus 3 preset=l40s\ngpu 0,1 virtualization=vgpu\ngpu 1 licensed=on\n")
+    seen = [pynvml.nvmlDeviceGetGridLicensableFeatures(handle(gpu)) for gpu in range(3)]
+    assert [features.isGridLicenseSupported for features in seen] == [1, 1, 0]
+    states = [
+        [(feature.featureCode, feature.featureState) for feature in list_of(features)]
+        for features in seen
+    ]
+    assert states == [[(1, 0)], [(1, 1)], []]
+
+
+def list_of(features: Any) -> list[Any]:
+    return list(features.gridLicensableFeatures[: features.licensableFeaturesCount])

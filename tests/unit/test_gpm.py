@@ -83,6 +83,28 @@ def test_what_a_card_lacks_is_not_asked_again(simulator: Path, scenario: Path) -
     assert None not in values.values()
 
 
+def test_what_only_some_cards_have(simulator: Path, scenario: Path) -> None:
+    seen = {}
+    for preset in ("gh200", "b200"):
+        code = READ + "tell(values=show(plan))"
+        values = run(simulator, scenario, RUNNING.format(preset=preset), code)["values"]
+        seen[preset] = {
+            name: value
+            for name, value in values.items()
+            if name.split(" ")[0] in ("gpu_c2c_bytes_per_second", "gpu_cache_hit_ratio")
+        }
+    # Ten links of 44,712 MB/s, three tenths of which a full load fills.
+    payload = pytest.approx(0.5 * 0.3 * 10 * 44_712e6)
+    assert seen == {
+        "gh200": {
+            "gpu_c2c_bytes_per_second transmit": payload,
+            "gpu_c2c_bytes_per_second receive": payload,
+            "gpu_cache_hit_ratio host": 0.9,
+        },
+        "b200": {"gpu_cache_hit_ratio peer": 0.8, "gpu_cache_hit_ratio device": 0.4},
+    }
+
+
 @pytest.mark.parametrize("preset", ["a100", "l40s", "rtx4090"])
 def test_a_card_without_a_monitor(simulator: Path, scenario: Path, preset: str) -> None:
     code = READ + "tell(values=show(plan), refused=plan.refused)"

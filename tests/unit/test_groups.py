@@ -8,9 +8,11 @@ from tests.simulator.model import (
     PRESETS,
     Gpu,
     Wave,
+    memory_power_milliwatts,
     module_power_milliwatts,
     nvlink_kib,
     nvlink_packets,
+    percent,
 )
 from tests.unit.driver import run
 
@@ -90,6 +92,7 @@ def flat(value: float, cards: set[int]) -> dict[int, float]:
 @pytest.mark.parametrize(
     ("name", "value", "which"),
     [
+        ("gpu_pcie_utilization_ratio", percent(0.2 * WAVE.at(T)) / 100, ALL),
         ("gpu_pcie_replays_total", 0, ALL),
         ("gpu_pcie_replay_rollovers_total", 0, ALL),
         *(
@@ -116,7 +119,6 @@ def flat(value: float, cards: set[int]) -> dict[int, float]:
         ("gpu_nvlink_retry_blocks_total all sent_again", 0, {B200}),
         ("gpu_nvlink_low_power all", 0, NVLINK),
         ("gpu_nvlink_up 0", 1, set()),
-        ("gpu_c2c_mode", 1, {GH200}),
         ("gpu_c2c_link_up 9", 1, {GH200}),
         ("gpu_c2c_link_low_power 9", 0, {GH200}),
         ("gpu_c2c_link_speed_bytes_per_second 0", 44_712e6, {GH200}),
@@ -125,7 +127,9 @@ def flat(value: float, cards: set[int]) -> dict[int, float]:
         ("gpu_fabric_status", 0, {H200, B200}),
         ("gpu_fabric_healthy", 1, {H200, B200}),
         ("gpu_fabric_trouble route_unhealthy", 0, {H200, B200}),
-        ("gpu_fabric_misconfiguration", 0, set()),
+        ("gpu_fabric_misconfiguration", 0, {B200}),
+        ("gpu_fabric_partition_assigned", 1, {B200}),
+        ("gpu_fabric_manager_connected", 1, {B200}),
         ("gpu_ecc_errors_total corrected volatile dram", 0, DATA_CENTRE),
         ("gpu_ecc_errors_total uncorrected aggregate sram", 0, REMAP),
         ("gpu_ecc_errors_total uncorrected aggregate cbu", 0, {V100}),
@@ -144,7 +148,14 @@ def flat(value: float, cards: set[int]) -> dict[int, float]:
         ("gpu_gsp_firmware_mode", 1, TURING),
         ("gpu_module_power_watts", module_power_milliwatts(GPUS[GH200], T, True) / 1000, {GH200}),
         ("gpu_module_power_instant_watts", module_power_milliwatts(GPUS[GH200], T) / 1000, {GH200}),
-        ("gpu_edpp_multiplier_ratio", 1, {B200}),
+        ("gpu_module_power_limit_watts enforced", 1140, {GH200}),
+        ("gpu_module_power_limit_watts requested", 1140, {GH200}),
+        ("gpu_module_power_limit_watts min", 340, {GH200}),
+        ("gpu_edpp_multiplier_ratio", 1, HOPPER),
+        ("gpu_power_smoothing_state_of_charge_enabled", 1, set()),
+        ("gpu_remapped_rows_inactive corrected", 0, set()),
+        ("gpu_bank_remappings active", 0, set()),
+        ("gpu_dram_encryption_mode", 0, {B200}),
         ("gpu_power_smoothing_enabled", 1, {B200}),
         ("gpu_power_smoothing_floor_watts applied", 500, {B200}),
         ("gpu_power_smoothing_lifetime_remaining_ratio", 0.99, {B200}),
@@ -290,6 +301,9 @@ def test_modes(simulator: Path, scenario: Path) -> None:
     assert given(values, "gpu_module_id") == {V100: 2, A100: 3, H200: 6, GH200: 7, B200: 8}
     (place,) = labels(values[B200], "gpu_platform_info")
     assert len(place.split(" ")) == 7
+    # Hopper cards answer as well, but are in no rack here.
+    assert not labels(values[H200], "gpu_platform_info")
+    assert given(values, "gpu_c2c_mode") == {H200: 0, GH200: 1, B200: 0}
     assert place.split(" ")[5] == "8"
     for index in ALL:
         assert bool(labels(values[index], "gpu_inforom_info")) == (index in DATA_CENTRE)
@@ -322,7 +336,7 @@ def test_confidential_computing(simulator: Path, scenario: Path) -> None:
 
 
 VGPUS = """
-vgpu gpu=3 type="NVIDIA L40S-12Q" size=12GiB memory=4GiB share=0.3 vm=one
+vgpu gpu=3 type="NVIDIA L40S-12Q" size=12GiB memory=4GiB share=0.3 vm=one driver=550.1
 vgpu gpu=3 type="NVIDIA L40S-8Q" size=8GiB memory=1GiB share=0.5 vm=two licensed=off
 """
 
@@ -333,7 +347,10 @@ def test_virtual_gpus(simulator: Path, scenario: Path) -> None:
     assert values["gpu_virtualization_mode"] == 3
     assert (values["gpu_vgpu_instances"], values["gpu_vgpu_host_mode"]) == (2, 1)
     infos = [name.split(" ", 2) for name in labels(values, "gpu_vgpu_info")]
-    assert [rest for _, *rest in infos] == [["one", "NVIDIA L40S-12Q"], ["two", "NVIDIA L40S-8Q"]]
+    assert [rest for _, *rest in infos] == [
+        ["one", "NVIDIA L40S-12Q 550.1"],
+        ["two", "NVIDIA L40S-8Q "],
+    ]
     first, second = (uuid for uuid, *_ in infos)
     for metric, one, two in (
         ("gpu_vgpu_memory_total_bytes", 12 << 30, 8 << 30),
@@ -348,6 +365,44 @@ def test_virtual_gpus(simulator: Path, scenario: Path) -> None:
     assert values[f"gpu_vgpu_utilization_ratio {second} decoder"] == 0
 
 
+def test_a_virtual_gpu_tells_its_driver_once_there_is_one(simulator: Path, scenario: Path) -> None:
+    head = "gpus 1 preset=l40s\ngpu 0 virtualization=host_vgpu\n"
+    line = 'vgpu gpu=0 type="NVIDIA L40S-8Q" vm=one'
+    code = f"""
+        plan = Plan(Library(), Library().device(0))
+        before = show(plan, "vgpu")
+        play({f"{head}{line} driver=570.2"!r} + chr(10))
+        tell(before=before, renewed=plan.renew(["vgpu"], str), after=show(plan, "vgpu"))
+    """
+    told = run(simulator, scenario, f"{head}{line}\n", code)
+    assert told["renewed"]
+    drivers = [
+        [name.split(" ")[-1] for name in labels(told[when], "gpu_vgpu_info")]
+        for when in ("before", "after")
+    ]
+    assert drivers == [[""], ["570.2"]]
+
+
+@pytest.mark.parametrize(("missing", "mode"), [(None, 1), ("_v2", 1), ("", None)])
+def test_how_virtual_gpus_take_turns(
+    simulator: Path, scenario: Path, missing: str | None, mode: int | None
+) -> None:
+    """The newer call tells no mode; an older driver, or one to come, has one of them only."""
+    text = "gpus 1 preset=l40s\ngpu 0 virtualization=host_vgpu vgpu-scheduler=equal_share\n"
+    text += "gpu 0 vgpu-arr=off\n"
+    if missing is not None:
+        text += f"missing nvmlDeviceGetVgpuSchedulerState{missing}\n"
+    (values,) = ask(simulator, scenario, text)
+    assert values["gpu_vgpu_scheduler_policy"] == 2
+    assert values.get("gpu_vgpu_scheduler_arr_mode") == mode
+
+
+def test_the_licence_of_a_guest(simulator: Path, scenario: Path) -> None:
+    text = "gpus 3 preset=l40s\ngpu 0,1 virtualization=vgpu\ngpu 1 licensed=on\n"
+    values = ask(simulator, scenario, text)
+    assert given(values, "gpu_license_active vgpu") == {0: 0, 1: 1}
+
+
 def test_virtual_gpus_come_and_go(simulator: Path, scenario: Path) -> None:
     text = "freeze 10\ngpus 1 preset=l40s\ngpu 0 virtualization=host_vgpu\n"
     line = 'vgpu gpu=0 type="NVIDIA L40S-8Q" size=8GiB from=20s\n'
@@ -358,7 +413,11 @@ def test_virtual_gpus_come_and_go(simulator: Path, scenario: Path) -> None:
         tell(before=before, renewed=plan.renew(["vgpu"], str), after=show(plan, "vgpu"))
     """
     told = run(simulator, scenario, text + line, code)
-    assert told["before"] == [{"gpu_vgpu_instances": 0, "gpu_vgpu_host_mode": 1}, False]
+    none = {
+        **{"gpu_vgpu_instances": 0, "gpu_vgpu_host_mode": 1},
+        **{"gpu_vgpu_scheduler_policy": 1, "gpu_vgpu_scheduler_arr_mode": 0},
+    }
+    assert told["before"] == [none, False]
     assert told["renewed"]
     assert told["after"]["gpu_vgpu_instances"] == 1
     assert len(labels(told["after"], "gpu_vgpu_info")) == 1
@@ -380,12 +439,57 @@ def test_the_fabric_is_told_of_once_it_is_joined(simulator: Path, scenario: Path
     assert len(labels(told["after"], "gpu_fabric_info")) == 1
 
 
-# Older drivers and missing permission
+def test_newer_states_of_the_fabric(simulator: Path, scenario: Path) -> None:
+    faults = """
+        at 1s fabric gpu=5 misconfiguration=no_partition partition=off manager=off
+        at 1s fabric gpu=7 misconfiguration=few_links partition=off manager=off
+    """
+    values = ask(simulator, scenario, SCENARIO + faults)
+    assert given(values, "gpu_fabric_misconfiguration") == {B200: 4}
+    assert given(values, "gpu_fabric_partition_assigned") == {B200: 0}
+    assert given(values, "gpu_fabric_manager_connected") == {B200: 0}
+    assert values[B200]["gpu_fabric_healthy"] == 0
+
+
+def test_encrypted_memory(simulator: Path, scenario: Path) -> None:
+    text = SCENARIO.replace("preset=b200", "preset=b200 encryption-pending=on")
+    values = ask(simulator, scenario, text)
+    assert given(values, "gpu_dram_encryption_mode") == {B200: 0}
+    assert given(values, "gpu_dram_encryption_mode_pending") == {B200: 1}
+
+
+def test_power_of_the_memory(cards: list[Values]) -> None:
+    assert given(cards, "gpu_memory_power_watts") == {
+        index: memory_power_milliwatts(GPUS[index], T) / 1000 for index in HOPPER
+    }
+
+
+# Newer and older drivers, and missing permission
+
+
+def test_a_newer_driver(simulator: Path, scenario: Path) -> None:
+    events = """
+        driver 615.20 cuda=13.4
+        at 1s remap gpu=5,7 corrected=5 inactive=2
+        at 1s bank-remap gpu=7 active=3 inactive=1 pending=1
+    """
+    values = ask(simulator, scenario, SCENARIO + events)
+    assert given(values, "gpu_power_smoothing_state_of_charge_enabled") == {B200: 1}
+    inactive = dict.fromkeys(REMAP, 0) | {H200: 2, B200: 2}
+    assert given(values, "gpu_remapped_rows_inactive corrected") == inactive
+    assert given(values, "gpu_remapped_rows_inactive uncorrected") == dict.fromkeys(REMAP, 0)
+    assert labels(values[B200], "gpu_bank_remappings") == {"active": 3, "inactive": 1}
+    assert labels(values[B200], "gpu_bank_remap_groups") == {"max": 12, "none": 4}
+    assert given(values, "gpu_bank_remap_pending") == {B200: 1}
 
 
 @pytest.mark.parametrize(
     ("missing", "lost"),
     [
+        (
+            "nvmlDeviceGetDramEncryptionMode",
+            {"gpu_dram_encryption_mode", "gpu_dram_encryption_mode_pending"},
+        ),
         ("nvmlDeviceGetMemoryErrorCounter", {"gpu_ecc_errors_total"}),
         ("nvmlDeviceGetClock", set()),
         ("nvmlDeviceGetPcieReplayCounter nvmlDeviceGetRemappedRows", set()),

@@ -75,6 +75,13 @@ def test_activity_is_the_instances(simulator: Path, scenario: Path) -> None:
             key = "gpu_mig_" + (name if "{}" in name else f"{name} {{}}").format(labels)
             value = share * model.gpm_percent(GPU, metric, 100, 107.5) / 100
             assert told["values"][key] == pytest.approx(value), key
+        for way, rate in (
+            ("transmit", GPU.preset.pcie_tx_bytes),
+            ("receive", GPU.preset.pcie_rx_bytes),
+        ):
+            sent = share * model.gpm_mib_per_second(GPU, rate, 100, 107.5) * model.MIB
+            key = f"gpu_mig_pcie_bytes_per_second {labels} {way}"
+            assert told["values"][key] == pytest.approx(sent), key
 
 
 def test_errors_of_an_instance(simulator: Path, scenario: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_driver_without_fields(simulator: Path, scenario: Path, whole: dict[st
         *("gpu_power_instant_watts", "gpu_temperature_tlimit_celsius", "gpu_pcie_bytes_total"),
         *("gpu_temperature_celsius", "gpu_throttle_seconds_total", "gpu_pcie_errors_total"),
         *("gpu_pcie_replay_rollovers_total", "gpu_recovery_action"),
+        *("gpu_memory_power_watts", "gpu_edpp_multiplier_ratio"),
     }
 
 

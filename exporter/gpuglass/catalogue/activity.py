@@ -146,6 +146,15 @@ PCIE_RATE = of_device(
     unit="bytes_per_second",
     digits=0,
 )
+C2C_RATE = of_device(
+    "gpu_c2c_bytes_per_second",
+    GAUGE,
+    "Payload between GPU and processor, over all links of the module",
+    f"{_GPM}s 102 and 103 (Grace)",
+    "direction",
+    unit="bytes_per_second",
+    digits=0,
+)
 NVLINK_RATE = of_device(
     "gpu_nvlink_bytes_per_second",
     GAUGE,

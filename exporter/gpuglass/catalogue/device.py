@@ -209,6 +209,22 @@ MODULE_POWER_INSTANT = of_device(
     unit="watts",
     digits=1,
 )
+MODULE_POWER_LIMIT = of_device(
+    "gpu_module_power_limit_watts",
+    GAUGE,
+    "Power limits of the module that the GPU shares with a processor: enforced now, requested, "
+    "default, and the range that may be set",
+    "fields 190, 192, 189, 187, 188 of the module (Grace)",
+    "limit",
+    unit="watts",
+)
+MEMORY_POWER = of_device(
+    "gpu_memory_power_watts",
+    GAUGE,
+    "Power draw of the device memory, which is a part of the GPU's: the mean of the last second",
+    "field 185 POWER_AVERAGE of the memory (Hopper and newer)",
+    unit="watts",
+)
 POWER_LIMIT = of_device(
     "gpu_power_limit_watts",
     GAUGE,
@@ -222,7 +238,7 @@ EDPP_MULTIPLIER = of_device(
     "gpu_edpp_multiplier_ratio",
     GAUGE,
     "How far short peaks of power may go, as a share of what they may by default",
-    "field 274 EDPP_MULTIPLIER (Blackwell and newer)",
+    "field 274 EDPP_MULTIPLIER (Hopper and newer)",
     unit="ratio",
 )
 ENERGY = of_device(

@@ -6,6 +6,14 @@ GAUGE, COUNTER, INFO = Type.GAUGE, Type.COUNTER, Type.INFO
 
 # PCIe
 
+PCIE_UTILIZATION = of_device(
+    "gpu_pcie_utilization_ratio",
+    GAUGE,
+    "Share of what the PCIe link can carry that was in use of late, also on cards that count no "
+    "bytes",
+    "nvmlDeviceGetDynamicPstatesInfo, its bus",
+    unit="ratio",
+)
 PCIE_REPLAYS = of_device(
     "gpu_pcie_replays_total",
     COUNTER,
@@ -127,7 +135,7 @@ C2C_MODE = of_device(
     "gpu_c2c_mode",
     GAUGE,
     "1 if the link between processor and GPU is switched on; 0 if not",
-    "nvmlDeviceGetC2cModeInfoV (Grace)",
+    "nvmlDeviceGetC2cModeInfoV (Hopper and newer; off where there is no Grace)",
 )
 C2C_UP = of_device(
     "gpu_c2c_link_up",

@@ -113,6 +113,16 @@ DRAM_ACTIVE = of_device(
     unit="ratio",
     digits=4,
 )
+PCIE_RATE = of_device(
+    "gpu_mig_pcie_bytes_per_second",
+    GAUGE,
+    "Traffic over PCIe of the instance, as the GPU sees it",
+    f"{_GPM}s 20 and 21",
+    *_GPU_INSTANCE,
+    "direction",
+    unit="bytes_per_second",
+    digits=0,
+)
 SM_ACTIVE_SECONDS = of_device(
     "gpu_mig_sm_active_seconds_total",
     COUNTER,

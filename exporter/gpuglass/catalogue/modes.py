@@ -140,7 +140,7 @@ PLATFORM_INFO = of_device(
     "gpu_platform_info",
     INFO,
     "Where in a rack the GPU sits",
-    "nvmlDeviceGetPlatformInfo (Blackwell and newer)",
+    "nvmlDeviceGetPlatformInfo (Hopper and newer, where there is a chassis or a fabric)",
     "chassis_serial",
     "slot",
     "tray",

@@ -13,11 +13,12 @@ INSTANCES = of_device(
 INSTANCE_INFO = of_device(
     "gpu_vgpu_info",
     INFO,
-    "A virtual GPU, its machine and its type",
-    "nvmlVgpuInstanceGetUUID, VmID, Type; nvmlVgpuTypeGetName (hosts of vGPUs)",
+    "A virtual GPU, its machine, its type and the driver in the machine, once there is one",
+    "nvmlVgpuInstanceGetUUID, VmID, Type, VmDriverVersion; nvmlVgpuTypeGetName (hosts of vGPUs)",
     "vgpu",
     "vm",
     "type",
+    "driver_version",
 )
 MEMORY_TOTAL = of_device(
     "gpu_vgpu_memory_total_bytes",
@@ -61,7 +62,7 @@ SCHEDULER_POLICY = of_device(
     "gpu_vgpu_scheduler_policy",
     GAUGE,
     "How virtual GPUs take turns: 1 best effort, 2 equal share, 3 fixed share",
-    "nvmlDeviceGetVgpuSchedulerState (hosts of vGPUs)",
+    "nvmlDeviceGetVgpuSchedulerState_v2, else nvmlDeviceGetVgpuSchedulerState (hosts of vGPUs)",
 )
 SCHEDULER_ARR_MODE = of_device(
     "gpu_vgpu_scheduler_arr_mode",

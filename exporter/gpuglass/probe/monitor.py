@@ -20,6 +20,7 @@ _LONGEST_SECONDS = 600.0
 _METRICS = "nvmlGpmMetricsGet"
 # What rounding may add to the highest number that can be true.
 _ROUNDED = 1.01
+_MIB = 1024 * 1024
 
 
 class Measure(NamedTuple):
@@ -36,6 +37,12 @@ class Measure(NamedTuple):
     column: Column
     divide: float = 100
     most: float = 100
+
+
+def rate(id: int, column: Column) -> Measure:
+    """A stream of bytes, which the monitor tells in MiB a second."""
+    # No link comes near the highest number.
+    return Measure(id, column, 1 / _MIB, 1e7)
 
 
 class _Request(ctypes.Structure):

@@ -42,7 +42,7 @@ _THROTTLE_TIMES = {
     pynvml.NVML_FI_DEV_PERF_POLICY_RELIABILITY: "reliability",
 }
 # The scope of power fields that means the module, not the GPU.
-_MODULE = 1
+_MODULE = pynvml.NVML_POWER_SCOPE_MODULE
 
 
 def _reasons(card: Card) -> Found:

@@ -6,7 +6,7 @@ from gpuglass.catalogue import activity as metrics
 from gpuglass.catalogue.model import Metric
 from gpuglass.probe import monitor
 from gpuglass.probe.group import Card, Found, Group, column, raise_if_fatal
-from gpuglass.probe.monitor import Measure, Monitor
+from gpuglass.probe.monitor import Measure, Monitor, rate
 from gpuglass.probe.nvml import PERMANENT, NvmlError
 
 _SM = {
@@ -40,12 +40,10 @@ _CACHES = {
 }
 # What the first drivers with a performance monitor know is below.
 _LATER = 98
-_MIB = 1024 * 1024
 
 
 def _rate(id: int, metric: Metric, direction: str) -> Measure:
-    # No link comes near the highest number.
-    return Measure(id, column(metric, direction), 1 / _MIB, 1e7)
+    return rate(id, column(metric, direction))
 
 
 _MEASURES = [
@@ -59,6 +57,8 @@ _MEASURES = [
     *(Measure(id, column(metrics.CACHE_HIT, memory)) for id, memory in _CACHES.items()),
     _rate(pynvml.NVML_GPM_METRIC_PCIE_TX_PER_SEC, metrics.PCIE_RATE, "transmit"),
     _rate(pynvml.NVML_GPM_METRIC_PCIE_RX_PER_SEC, metrics.PCIE_RATE, "receive"),
+    _rate(pynvml.NVML_GPM_METRIC_C2C_DATA_TX_PER_SEC, metrics.C2C_RATE, "transmit"),
+    _rate(pynvml.NVML_GPM_METRIC_C2C_DATA_RX_PER_SEC, metrics.C2C_RATE, "receive"),
     _rate(pynvml.NVML_GPM_METRIC_NVLINK_TOTAL_TX_PER_SEC, metrics.NVLINK_RATE, "transmit"),
     _rate(pynvml.NVML_GPM_METRIC_NVLINK_TOTAL_RX_PER_SEC, metrics.NVLINK_RATE, "receive"),
 ]

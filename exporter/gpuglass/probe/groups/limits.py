@@ -1,4 +1,7 @@
-"""What the card may draw, how hot it may get and how fast it may run, as it is set up now."""
+"""What the card may draw, how hot it may get and how fast it may run, as it is set up now.
+
+Also what its memory draws, a part of what is read often: few ask for it.
+"""
 
 import pynvml
 
@@ -15,6 +18,8 @@ _POWER_LIMITS = {
     pynvml.NVML_FI_DEV_POWER_MIN_LIMIT: "min",
     pynvml.NVML_FI_DEV_POWER_MAX_LIMIT: "max",
 }
+# What power fields are of: nvml.h, NVML_POWER_SCOPE_*.
+_MODULE, _MEMORY = pynvml.NVML_POWER_SCOPE_MODULE, pynvml.NVML_POWER_SCOPE_MEMORY
 _TLIMITS = {
     pynvml.NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT: "shutdown",
     pynvml.NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT: "slowdown",
@@ -62,6 +67,11 @@ GROUP = Group(
             Field(number, column(metrics.POWER_LIMIT, limit), 1000)
             for number, limit in _POWER_LIMITS.items()
         ),
+        *(
+            Field(number, column(metrics.MODULE_POWER_LIMIT, limit), 1000, scope=_MODULE)
+            for number, limit in _POWER_LIMITS.items()
+        ),
+        Field(pynvml.NVML_FI_DEV_POWER_AVERAGE, column(metrics.MEMORY_POWER), 1000, scope=_MEMORY),
         *(
             Field(number, column(metrics.TEMPERATURE_TLIMIT, limit))
             for number, limit in _TLIMITS.items()

@@ -12,7 +12,7 @@ from gpuglass.probe.calls import Call, Make, Values
 from gpuglass.probe.frames import Column
 from gpuglass.probe.group import Card, Fact, Found, Group, column, raise_if_fatal
 from gpuglass.probe.instances import Instance, changed, cut, describe
-from gpuglass.probe.monitor import Measure, Monitor
+from gpuglass.probe.monitor import Measure, Monitor, rate
 from gpuglass.probe.nvml import PERMANENT, Handle, Library, NvmlError
 
 _PIPES = {
@@ -20,6 +20,10 @@ _PIPES = {
     pynvml.NVML_GPM_METRIC_FP64_UTIL: "fp64",
     pynvml.NVML_GPM_METRIC_FP32_UTIL: "fp32",
     pynvml.NVML_GPM_METRIC_FP16_UTIL: "fp16",
+}
+_PCIE = {
+    pynvml.NVML_GPM_METRIC_PCIE_TX_PER_SEC: "transmit",
+    pynvml.NVML_GPM_METRIC_PCIE_RX_PER_SEC: "receive",
 }
 
 
@@ -157,6 +161,7 @@ def _monitor(number: int, labels: tuple[str, str]) -> Make:
         Measure(pynvml.NVML_GPM_METRIC_SM_OCCUPANCY, column(metrics.SM_OCCUPANCY, *labels)),
         Measure(pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL, column(metrics.DRAM_ACTIVE, *labels)),
         *(Measure(id, column(metrics.PIPE_ACTIVE, *labels, pipe)) for id, pipe in _PIPES.items()),
+        *(rate(id, column(metrics.PCIE_RATE, *labels, way)) for id, way in _PCIE.items()),
     ]
 
     return lambda library, device: _Mortal(

@@ -106,6 +106,9 @@ def _platform(card: Card) -> list[str]:
             continue
         serial = bytes(bytearray(info.chassis_serial)).split(b"\0")[0]
         guid = bytes(bytearray(info.ib_guid))
+        # A card in no rack answers too: nothing, slot 0 and tray 0.
+        if not serial and not any(guid):
+            return []
         return [
             serial.decode("ascii", "replace"),
             *(str(getattr(info, name)) for name in metrics.PLATFORM_INFO.labels[3:8]),

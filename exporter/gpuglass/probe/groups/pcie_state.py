@@ -1,11 +1,13 @@
 """How the PCIe link is, and what goes wrong on it."""
 
+from typing import Any
+
 import pynvml
 
 from gpuglass.catalogue import device
 from gpuglass.catalogue import links as metrics
 from gpuglass.probe import calls
-from gpuglass.probe.calls import Field
+from gpuglass.probe.calls import Field, Values
 from gpuglass.probe.group import Group, column
 
 _ERRORS = {
@@ -23,6 +25,12 @@ _ERRORS = {
 }
 _LANES = 16
 
+
+def _bus(info: Any) -> Values:
+    domain = info.utilization[pynvml.NVML_GPU_UTILIZATION_DOMAIN_BUS]
+    return [domain.percentage / 100 if domain.bIsPresent else None]
+
+
 GROUP = Group(
     facts=[
         (calls.numbers("nvmlDeviceGetCurrPcieLinkGeneration", [column(device.PCIE_GENERATION)]),),
@@ -38,6 +46,14 @@ GROUP = Group(
             ),
         ),
         (calls.numbers("nvmlDeviceGetMaxPcieLinkWidth", [column(device.PCIE_WIDTH_MAX)]),),
+        (
+            calls.decoded(
+                "nvmlDeviceGetDynamicPstatesInfo",
+                pynvml.c_nvmlGpuDynamicPstatesInfo_t,
+                [column(metrics.PCIE_UTILIZATION)],
+                _bus,
+            ),
+        ),
     ],
     fields=[
         Field(pynvml.NVML_FI_DEV_PCIE_REPLAY_COUNTER, column(metrics.PCIE_REPLAYS)),

@@ -14,6 +14,7 @@ from gpuglass.probe.nvml import Handle, Library, NvmlError
 
 # More than any card runs; room for the answers is made once.
 _MOST_INSTANCES = 64
+_NO_DRIVER = "Not Available"
 _ENGINES = {"sm": "smUtil", "memory": "memUtil", "encoder": "encUtil", "decoder": "decUtil"}
 _FEATURES = {
     pynvml.NVML_GRID_LICENSE_FEATURE_CODE_VGPU: "vgpu",
@@ -107,7 +108,7 @@ def _of(instance: int, make: Make) -> Make:
     return lambda library, device: make(library, ctypes.c_uint(instance))  # type: ignore[arg-type]
 
 
-def _facts(card: Card, instance: int, uuid: str) -> list[Fact]:
+def _facts(card: Card, instance: int, uuid: str, driver: str) -> list[Fact]:
     library = card.library
     handle = ctypes.c_uint(instance)
     vm_type = ctypes.c_uint()
@@ -145,7 +146,7 @@ def _facts(card: Card, instance: int, uuid: str) -> list[Fact]:
         )
     texts = [text.value.decode("utf-8", "replace") for text in (buffer, name)]
     return [
-        (calls.constant({column(metrics.INSTANCE_INFO, uuid, *texts): 1}),),
+        (calls.constant({column(metrics.INSTANCE_INFO, uuid, *texts, driver): 1}),),
         *facts,
         (
             _of(
@@ -182,10 +183,10 @@ def _quietly(read: Callable[[], Any]) -> Any:
         return None
 
 
-def _labels(card: Card) -> dict[int, str]:
-    """The instances and their identities: numbers are given again."""
+def _labels(card: Card) -> dict[int, tuple[str, str]]:
+    """The instances, their identities, as numbers are given again, and their drivers."""
     instances = _instances(card.library, card.device)
-    return {instance: _uuid(card, instance) for instance in instances}
+    return {instance: (_uuid(card, instance), _driver(card, instance)) for instance in instances}
 
 
 def _uuid(card: Card, instance: int) -> str:
@@ -194,32 +195,51 @@ def _uuid(card: Card, instance: int) -> str:
     return uuid or str(instance)
 
 
+def _driver(card: Card, instance: int) -> str:
+    """The version in the machine: nvml.h has "Not Available" for one that has none yet."""
+    handle = ctypes.c_uint(instance)
+    version = _quietly(lambda: card.library.text("nvmlVgpuInstanceGetVmDriverVersion", handle))
+    return "" if version in (None, _NO_DRIVER) else str(version)
+
+
 def _host(card: Card) -> Found:
     """The instances; planned anew when there are others."""
     labels = _labels(card)
     facts: list[Fact] = [(_count,)]
-    for instance, label in labels.items():
-        facts += _facts(card, instance, label)
+    for instance, (uuid, driver) in labels.items():
+        facts += _facts(card, instance, uuid, driver)
     if labels:
-        facts.append((_use(labels),))
+        facts.append((_use({instance: uuid for instance, (uuid, _) in labels.items()}),))
     facts += [
         (calls.numbers("nvmlDeviceGetHostVgpuMode", [column(metrics.HOST_MODE)]),),
-        (
-            calls.structure(
-                "nvmlDeviceGetVgpuSchedulerState",
-                pynvml.c_nvmlVgpuSchedulerGetState_t,
-                {
-                    "schedulerPolicy": column(metrics.SCHEDULER_POLICY),
-                    "arrMode": column(metrics.SCHEDULER_ARR_MODE),
-                },
-                valid=lambda state: state.schedulerPolicy > 0,
-            ),
-        ),
+        *_scheduler(),
     ]
     return Found(
         facts=facts,
         outdated=lambda: _quietly(lambda: _labels(card)) not in (labels, None),
     )
+
+
+def _scheduler() -> list[Fact]:
+    """How they take turns. The newer call, which replaces the older one, tells no mode."""
+
+    def known(state: Any) -> bool:
+        return bool(state.schedulerPolicy > 0)
+
+    older, layout = "nvmlDeviceGetVgpuSchedulerState", pynvml.c_nvmlVgpuSchedulerGetState_t
+    policy = {"schedulerPolicy": column(metrics.SCHEDULER_POLICY)}
+    newer = calls.structure(
+        "nvmlDeviceGetVgpuSchedulerState_v2",
+        pynvml.c_nvmlVgpuSchedulerStateInfo_v2_t,
+        policy,
+        valid=known,
+        engineId=pynvml.NVML_VGPU_SCHEDULER_ENGINE_TYPE_GRAPHICS,
+    )
+    mode = {"arrMode": column(metrics.SCHEDULER_ARR_MODE)}
+    return [
+        (newer, calls.structure(older, layout, policy, valid=known)),
+        (calls.structure(older, layout, mode, valid=known),),
+    ]
 
 
 def _guest(card: Card) -> Found:
