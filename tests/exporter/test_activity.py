@@ -7,7 +7,8 @@ import pytest
 from tests.exporter.conftest import Start
 from tests.exporter.process import Counters, Page, Serve, play
 from tests.exporter.test_probe_process import ALONE
-from tests.simulator.model import PRESETS, power_watts
+from tests.simulator.model import power_watts
+from tests.simulator.presets import PRESETS
 
 LOADED = "gpus {gpus}\nload gpu=* constant 0.5\n"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.exporter.conftest import Start
 from tests.exporter.process import Counters, Page, Serve, play, shown
-from tests.simulator.model import PRESETS, Constant, Gpu, energy_joules
+from tests.simulator.model import Constant, Gpu, energy_joules
+from tests.simulator.presets import PRESETS
 
 OFTEN = ("--probe.interval", "100ms", "--probe.slow-interval", "100ms")
 QUIET = ("--no-collector.filesystem", "--no-collector.disk", "--no-collector.network")

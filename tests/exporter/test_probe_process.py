@@ -13,7 +13,8 @@ import psutil
 import pytest
 from tests.exporter.conftest import Start
 from tests.exporter.process import PATIENCE, Counters, Serve, environment, play, shown
-from tests.simulator.model import PRESETS, Constant, Gpu, energy_joules
+from tests.simulator.model import Constant, Gpu, energy_joules
+from tests.simulator.presets import PRESETS
 
 from gpuglass.probe import frames
 from gpuglass.probe.request import Request, encode

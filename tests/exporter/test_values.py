@@ -7,7 +7,8 @@ import pytest
 from tests.exporter.conftest import Start
 from tests.exporter.process import Page, run
 from tests.simulator import model
-from tests.simulator.model import PRESETS, Constant, Gpu, Wave, Window
+from tests.simulator.model import Constant, Gpu, Wave, Window
+from tests.simulator.presets import PRESETS
 
 ALONE = tuple(
     f"--no-collector.{name}"

@@ -8,20 +8,21 @@ from tests.integration.conftest import Fleet
 from tests.integration.stack import GPUGLASS, SCRAPE_INTERVAL, environment, wait_for
 from tests.simulator import model
 from tests.simulator.model import Burst, Constant, Gpu, Wave
+from tests.simulator.presets import PRESETS
 
 GIB = 1 << 30
 FROZEN_AT = 480.0
 FROZEN = (
     Gpu(
-        model.PRESETS["h200"],
+        PRESETS["h200"],
         Wave(0.7, 0.98, 60, 0.1),
         memory_base=96 * GIB,
         memory_load=16 * GIB,
     ),
-    Gpu(model.PRESETS["h200"], Constant(0.37)),
-    Gpu(model.PRESETS["rtx4090"], Burst(0.1, 0.9, 25, duty=0.35)),
+    Gpu(PRESETS["h200"], Constant(0.37)),
+    Gpu(PRESETS["rtx4090"], Burst(0.1, 0.9, 25, duty=0.35)),
 )
-MOVING = (Gpu(model.PRESETS["h200"], Wave(0.2, 0.9, 20)), Gpu(model.PRESETS["h200"], Constant(0.5)))
+MOVING = (Gpu(PRESETS["h200"], Wave(0.2, 0.9, 20)), Gpu(PRESETS["h200"], Constant(0.5)))
 # What a page can be behind the card: the probe's interval, a scrape that meets the end of it,
 # and the delays of a busy machine.
 BEHIND = 2.5

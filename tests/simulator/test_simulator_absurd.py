@@ -5,7 +5,8 @@ from typing import Any
 
 import pynvml
 import pytest
-from tests.simulator.model import PRESETS, Constant, Gpu, energy_millijoules
+from tests.simulator.model import Constant, Gpu, energy_millijoules
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import LOOKS_AGAIN_AFTER, Play, RunClient
 
 NOT_AVAILABLE = 2**64 - 1

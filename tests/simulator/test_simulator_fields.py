@@ -6,7 +6,6 @@ import pynvml
 import pytest
 from tests.simulator.model import (
     MIB,
-    PRESETS,
     Gpu,
     Wave,
     energy_millijoules,
@@ -27,6 +26,7 @@ from tests.simulator.model import (
     utilization_percent,
     video_clock_mhz,
 )
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import SCENARIOS, Play
 
 GTX1080, V100, A100, L40S, RTX4090, H200, GH200, B200 = range(8)

@@ -7,7 +7,6 @@ import pynvml
 import pytest
 from tests.simulator.model import (
     GPM_SHARES,
-    PRESETS,
     Burst,
     Gpu,
     Wave,
@@ -16,6 +15,7 @@ from tests.simulator.model import (
     gpm_mib_per_second,
     gpm_percent,
 )
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import Play
 
 SCENARIO = """

@@ -7,13 +7,13 @@ import pynvml
 import pytest
 from tests.simulator.model import (
     MIG_PROFILES,
-    PRESETS,
     Gpu,
     Wave,
     gpm_mib_per_second,
     gpm_percent,
     mig_memory_total,
 )
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import Play
 
 SCENARIO = """

@@ -8,7 +8,6 @@ from tests.simulator.model import (
     HW_SLOWDOWN,
     HW_THERMAL,
     MIB,
-    PRESETS,
     SW_POWER_CAP,
     SW_THERMAL,
     Burst,
@@ -37,6 +36,7 @@ from tests.simulator.model import (
     utilization_percent,
     video_clock_mhz,
 )
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import Play
 
 THERMAL = HW_THERMAL | HW_SLOWDOWN

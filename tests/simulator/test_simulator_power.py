@@ -4,13 +4,8 @@ from typing import Any
 
 import pynvml
 import pytest
-from tests.simulator.model import (
-    PRESETS,
-    Gpu,
-    Wave,
-    memory_power_milliwatts,
-    module_limit_milliwatts,
-)
+from tests.simulator.model import Gpu, Wave, memory_power_milliwatts, module_limit_milliwatts
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import Play
 
 A100, H200, GH200, B200 = range(4)

@@ -6,7 +6,6 @@ from typing import Any
 import pynvml
 import pytest
 from tests.simulator.model import (
-    PRESETS,
     Gpu,
     Wave,
     Window,
@@ -19,6 +18,7 @@ from tests.simulator.model import (
     sm_clock_mhz,
     utilization_percent,
 )
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import Play
 
 START = 1_763_700_000

@@ -5,7 +5,8 @@ from typing import Any
 
 import pynvml
 import pytest
-from tests.simulator.model import PRESETS, Gpu, Wave, load, percent
+from tests.simulator.model import Gpu, Wave, load, percent
+from tests.simulator.presets import PRESETS
 from tests.simulator.support import Play
 
 SCENARIO = """

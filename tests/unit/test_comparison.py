@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tests.conftest import ROOT
 from tests.unit.driver import run
-from tests.unit.test_groups import CARDS, SCENARIO, T
+from tests.unit.generations import CARDS, SCENARIO, T
 
 from gpuglass.catalogue import gpu, processes, xids
 from gpuglass.catalogue.model import Metric

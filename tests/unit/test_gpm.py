@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from tests.simulator import model
-from tests.simulator.model import PRESETS, Gpu, Wave
+from tests.simulator.model import Gpu, Wave
+from tests.simulator.presets import PRESETS
 from tests.unit.driver import run
 
 SCENARIO = """\

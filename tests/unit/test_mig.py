@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from tests.simulator import model
-from tests.simulator.model import MIG_PROFILES, PRESETS, Gpu, Wave
+from tests.simulator.model import MIG_PROFILES, Gpu, Wave
+from tests.simulator.presets import PRESETS
 from tests.unit.driver import run
 
 GIB = 1 << 30

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from tests.simulator import model
-from tests.simulator.model import PRESETS, Constant, Gpu, Window
+from tests.simulator.model import Constant, Gpu, Window
+from tests.simulator.presets import PRESETS
 from tests.unit.driver import run
 
 BURST = "gpus 1 preset={preset}\nload gpu=0 constant 0.1\nat 100.41s for 200ms load 1 gpu=0\n"
