@@ -101,7 +101,7 @@ nvmlReturn_t c2c_field(const View *view, nvmlFieldValue_t *field) {
         return give_uint(field, true, preset->c2c_mbps);
     case 234: /* full power */
         return give_uint(field, true, 0);
-    default: /* 231 to 233: interrupts, replays, replays back to back */
+    default: /* 231 to 233: CRC errors, replays, replays back to back */
         return give_long(field, true, model_counter(view, field->fieldId, field->scopeId));
     }
 }

@@ -86,6 +86,28 @@ def test_the_licence_of_a_guest(simulator: Path, scenario: Path) -> None:
     assert given(values, "gpu_license_active vgpu") == {0: 0, 1: 1}
 
 
+def test_what_virtual_gpus_use_is_told_since_the_last_reading(
+    simulator: Path, scenario: Path
+) -> None:
+    """With nothing newer the last reading still holds, but not for ever."""
+    head = "gpus 1 preset=l40s\ngpu 0 virtualization=host_vgpu\n"
+    rest = f'{head}load gpu=0 constant 0.5\nvgpu gpu=0 type="NVIDIA L40S-8Q"\n'
+    code = f"""
+        plan = Plan(Library(), Library().device(0))
+        told = [show(plan, "vgpu") for _ in range(3)]
+        play({rest!r} + "freeze 20\\n")
+        tell(told=[*told, show(plan, "vgpu")])
+    """
+    told = run(simulator, scenario, f"{rest}freeze 10\n", code)["told"]
+    shares = [labels(values, "gpu_vgpu_utilization_ratio") for values in told]
+    assert [[v for name, v in share.items() if name.endswith(" sm")] for share in shares] == [
+        [0.5],
+        [],
+        [],
+        [0.5],
+    ]
+
+
 def test_virtual_gpus_come_and_go(simulator: Path, scenario: Path) -> None:
     text = "freeze 10\ngpus 1 preset=l40s\ngpu 0 virtualization=host_vgpu\n"
     line = 'vgpu gpu=0 type="NVIDIA L40S-8Q" size=8GiB from=20s\n'

@@ -162,7 +162,7 @@ C2C_LOW_POWER = of_device(
 C2C_ERRORS = of_device(
     "gpu_c2c_errors_total",
     COUNTER,
-    "Errors between processor and GPU that raised an interrupt, replays, and replays back to back",
+    "CRC errors between processor and GPU, replays, and replays back to back",
     "fields 231 to 233 (Grace)",
     "link",
     "type",

@@ -46,7 +46,8 @@ LICENSED = of_device(
 UTILIZATION = of_device(
     "gpu_vgpu_utilization_ratio",
     GAUGE,
-    "Share of the GPU's time that the virtual GPU uses, by engine: sm, memory, encoder, decoder",
+    "Share of the GPU's time that the virtual GPU has used since the last reading, by engine: sm, "
+    "memory, encoder, decoder",
     "nvmlDeviceGetVgpuUtilization (hosts of vGPUs)",
     "vgpu",
     "engine",

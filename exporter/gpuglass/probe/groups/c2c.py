@@ -9,7 +9,7 @@ from gpuglass.probe.group import Card, Found, Group, column
 
 _MOST_LINKS = 32
 _ERRORS = {
-    pynvml.NVML_FI_DEV_C2C_LINK_ERROR_INTR: "interrupt",
+    pynvml.NVML_FI_DEV_C2C_LINK_ERROR_INTR: "crc",
     pynvml.NVML_FI_DEV_C2C_LINK_ERROR_REPLAY: "replay",
     pynvml.NVML_FI_DEV_C2C_LINK_ERROR_REPLAY_B2B: "replay_back_to_back",
 }

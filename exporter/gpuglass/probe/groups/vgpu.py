@@ -67,7 +67,12 @@ def _count(library: Library, device: Handle) -> Call:
 
 
 def _use(labels: dict[int, str]) -> Make:
-    """What each instance uses, by its latest sample; nothing where it has none."""
+    """What each instance has used since the last reading; nothing where it has no sample.
+
+    NVML tells the mean of all samples that are newer than a time, one for each instance: asked
+    from 0 on, that of its whole buffer (nvml.h). Where there is none that is newer, those of the
+    reading before still are the latest, once.
+    """
     columns = [
         column(metrics.UTILIZATION, label, engine)
         for label in labels.values()
@@ -76,27 +81,32 @@ def _use(labels: dict[int, str]) -> Make:
 
     def make(library: Library, device: Handle) -> Call:
         function = library.function("nvmlDeviceGetVgpuUtilization")
-        room = _MOST_INSTANCES * 16
-        samples = (_Use * room)()
-        count, type = ctypes.c_uint(), ctypes.c_uint()
+        samples = (_Use * _MOST_INSTANCES)()
+        count, type, seen = ctypes.c_uint(), ctypes.c_uint(), ctypes.c_ulonglong()
+        latest: dict[int, list[float]] = {}
+        is_new = True
 
         def ask() -> int:
-            count.value = room
-            code: int = function(
-                device, ctypes.c_ulonglong(0), ctypes.byref(type), ctypes.byref(count), samples
-            )
+            count.value = _MOST_INSTANCES
+            code: int = function(device, seen, ctypes.byref(type), ctypes.byref(count), samples)
+            if code == pynvml.NVML_ERROR_NOT_FOUND:
+                count.value = code = 0
             return code
 
         def values() -> Values:
-            latest = {
-                sample.vgpuInstance: sample
-                for sample in sorted(samples[: count.value], key=lambda one: one.timeStamp)
-            }
-            return [
-                getattr(latest[instance], name).number / 100 if instance in latest else None
-                for instance in labels
-                for name in _ENGINES.values()
-            ]
+            nonlocal latest, is_new
+            was_new, is_new = is_new, count.value > 0
+            if is_new:
+                seen.value = max(sample.timeStamp for sample in samples[: count.value])
+            if is_new or not was_new:
+                latest = {
+                    sample.vgpuInstance: [
+                        getattr(sample, name).number / 100 for name in _ENGINES.values()
+                    ]
+                    for sample in samples[: count.value]
+                }
+            nothing = [None] * len(_ENGINES)
+            return [part for instance in labels for part in latest.get(instance, nothing)]
 
         return Call("nvmlDeviceGetVgpuUtilization", ask, (), tuple(columns), values)
 
