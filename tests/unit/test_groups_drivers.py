@@ -89,6 +89,42 @@ def test_an_older_driver(
     assert gone == lost
 
 
+# What drivers have learnt since the one of 2019 (R440).
+SINCE_2019 = """
+missing nvmlDeviceGetMemoryInfo_v2 nvmlDeviceGetTemperatureV nvmlDeviceGetMarginTemperature
+missing nvmlDeviceGetCurrentClocksEventReasons nvmlDeviceGetSupportedClocksEventReasons
+missing nvmlDeviceGetJpgUtilization nvmlDeviceGetOfaUtilization nvmlDeviceGetFanSpeedRPM
+missing nvmlDeviceGetTargetFanSpeed nvmlDeviceGetFanControlPolicy_v2 nvmlDeviceGetMigMode
+missing nvmlDeviceGetMaxMigDeviceCount nvmlDeviceGetMigDeviceHandleByIndex
+missing nvmlDeviceGetAttributes_v2 nvmlDeviceGetRemappedRows nvmlDeviceGetRowRemapperHistogram
+missing nvmlDeviceGetRepairStatus nvmlDeviceGetUnrepairableMemoryFlag_v1
+missing nvmlDeviceGetSramEccErrorStatus nvmlDeviceGetAddressingMode nvmlDeviceGetGspFirmwareMode
+missing nvmlDeviceGetGspFirmwareVersion nvmlDeviceGetNumGpuCores nvmlDeviceGetMemoryBusWidth
+missing nvmlDeviceGetNumaNodeId nvmlDeviceGetModuleId nvmlDeviceGetPowerSource
+missing nvmlDeviceGetPlatformInfo nvmlDeviceGetC2cModeInfoV nvmlDeviceGetGpuFabricInfoV
+missing nvmlDeviceGetDramEncryptionMode nvmlDeviceGetNvLinkRemoteDeviceType
+missing nvmlGpmQueryDeviceSupport nvmlGpmSampleAlloc nvmlGpmSampleGet nvmlGpmMetricsGet
+missing nvmlSystemGetConfComputeState nvmlDeviceGetConfComputeMemSizeInfo
+missing nvmlDeviceGetVgpuSchedulerState nvmlDeviceGetVgpuSchedulerState_v2
+missing nvmlDeviceGetGridLicensableFeatures_v4 nvmlDeviceGetComputeRunningProcesses_v3
+missing nvmlDeviceGetGraphicsRunningProcesses_v3 nvmlDeviceGetMPSComputeRunningProcesses_v3
+"""
+
+
+def test_a_driver_of_long_ago(simulator: Path, scenario: Path, cards: list[Values]) -> None:
+    """It tells less, and the same; but memory in use has the reserve in it."""
+    older = ask(simulator, scenario, SCENARIO + SINCE_2019)
+    core = ("gpu_utilization_ratio", "gpu_memory_total_bytes", "gpu_temperature_celsius core")
+    for before, after in zip(cards, older, strict=True):
+        # What is at the other end of an NVLink is not told: that is in a label.
+        added = {name.split(" ")[0] for name in after.keys() - before.keys()}
+        assert added <= {"gpu_nvlink_info"}
+        different = {name for name in after.keys() & before.keys() if after[name] != before[name]}
+        assert different <= {"gpu_memory_used_bytes"}
+        assert all(after[name] is not None for name in (*core, "gpu_power_watts"))
+        assert labels(after, "gpu_clock_event_reason_active")
+
+
 def test_an_older_driver_has_sums_of_memory_errors(simulator: Path, scenario: Path) -> None:
     text = (
         f"{SCENARIO}missing nvmlDeviceGetMemoryErrorCounter\n"
