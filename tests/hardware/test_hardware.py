@@ -18,7 +18,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.hardware.page import Page
 from tests.simulator import model
-from tests.simulator.model import PRESETS, Constant, Gpu
+from tests.simulator.model import Constant, Gpu
+from tests.simulator.presets import PRESETS
 
 ROOT_USER = os.geteuid() == 0
 UUID = "GPU-5ec2e700-1111-2222-3333-444444444444"
