@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 _FAMILY = re.compile(r"^# TYPE (\S+)", re.MULTILINE)
 _OF_FIRST_GPU = re.compile(r'^(\w+)\{[^}]*\b(?:gpu|index)="0"[^}]*\} (\S+)', re.MULTILINE)
-# A process is no fact of a GPU; where a counter comes from is a fact of the exporter.
-_NOT_OF_A_GPU = re.compile(r"process_|gpu_source_info")
+# A process or an owner is no fact of a GPU; where a counter comes from is one of the exporter.
+_NOT_OF_A_GPU = re.compile(r"(gpu_)?process_|gpu_owner_|gpu_source_info")
+_OF_A_PROCESS = re.compile(r'(gpu_)?process_\w+\{.*pid="')
 
 
 class Page(NamedTuple):
@@ -47,5 +48,5 @@ def weigh(plain: bytes, compressed: bytes) -> Page:
         len(_FAMILY.findall(text)),
         len(of_gpu),
         len(set(of_gpu)),
-        sum(1 for line in lines if re.match(r'process_\w+\{.*pid="', line)),
+        sum(1 for line in lines if _OF_A_PROCESS.match(line)),
     )
