@@ -1,4 +1,4 @@
-"""The scraper: ``python -m tests.bench.client PORT COUNT SEED``.
+"""The scraper: ``python -m tests.bench.client PORT COUNT SEED LEAST MOST``.
 
 A process of its own, so that it shares no interpreter with what it measures. Scrapes plain and
 gzip by turns, each on a new connection, and prints the result as JSON.
@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from tests.bench.stage import ROOT
 
-_PAUSE = (0.05, 0.15)
 _WARM_UP = 5
 
 
@@ -80,10 +79,17 @@ def _receive(connection: socket.socket) -> bytes:
     return data
 
 
-def run(port: int, count: int, seed: int) -> Scrapes:
-    """Scrape from another process, ``count`` times plain and as often gzip."""
+def run(port: int, count: int, seed: int, pause: tuple[float, float] = (0.05, 0.15)) -> Scrapes:
+    """Scrape from another process, ``count`` times plain and as often gzip.
+
+    Args:
+        port: Where.
+        count: How often.
+        seed: Decides on the length of the pauses.
+        pause: The least and the most seconds between two.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.client", str(port), str(count), str(seed)],
+        [sys.executable, "-m", "tests.bench.client", *map(str, (port, count, seed, *pause))],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -92,14 +98,14 @@ def run(port: int, count: int, seed: int) -> Scrapes:
     return Scrapes([Scrape(*one) for one in plain], [Scrape(*one) for one in compressed])
 
 
-def _scrapes(port: int, count: int, seed: int) -> Scrapes:
+def _scrapes(port: int, count: int, seed: int, *pause: float) -> Scrapes:
     choose = random.Random(seed)
     kept: dict[bool, list[Scrape]] = {False: [], True: []}
     last = b""
     gc.disable()
     for number in range(-2 * _WARM_UP, 2 * count):
         compressed = number % 2 == 1
-        time.sleep(choose.uniform(*_PAUSE))
+        time.sleep(choose.uniform(*pause))
         answer = scrape(port, compressed)
         page = gzip.decompress(answer.body) if compressed else answer.body
         if number >= 0:
@@ -109,4 +115,4 @@ def _scrapes(port: int, count: int, seed: int) -> Scrapes:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_scrapes(*map(int, sys.argv[1:]))))
+    print(json.dumps(_scrapes(*map(int, sys.argv[1:4]), *map(float, sys.argv[4:]))))

@@ -1,54 +1,28 @@
 """The report: tables of figures and goals, in Markdown."""
 
-import os
-import platform
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from importlib import metadata
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
 
 from tests.bench.client import Scrape, Scrapes
 from tests.bench.measure import Memory
 from tests.bench.page import Page
 from tests.bench.rounds import CONSTANT, GPUGLASS, NVITOP, Bench, Results
 from tests.bench.servers import NVITOP_EXPORTER
+from tests.bench.text import Rows, Spread, p99, table, written_by, yes
 
-_PACKAGES = ("gpuglass", "aiohttp", "prometheus-client", "psutil", "nvidia-ml-py", "click")
 _ENCODINGS: dict[str, Callable[[Scrapes], list[Scrape]]] = {
     "plain": lambda scrapes: scrapes.plain,
     "gzip": lambda scrapes: scrapes.gzip,
 }
-
-
-_Rows = list[tuple[str, ...]]
-
-
-class _Spread(NamedTuple):
-    """The median of some values, and the least and the greatest."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "_Spread":
-        ordered = sorted(values)
-        return cls(statistics.median(ordered), ordered[0], ordered[-1])
-
-    def show(self, form: str = "{:.2f}") -> str:
-        low, high = form.format(self.least), form.format(self.most)
-        return f"{form.format(self.median)} [{low} - {high}]"
-
-
-def _p99(values: Sequence[float]) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[98]
-
-
 _STATISTICS: dict[str, Callable[[list[float]], float]] = {
     "median": statistics.median,
-    "p99": _p99,
+    "p99": p99,
 }
+
+
+# How many times nvitop-exporter's CPU was that of the first version, which knew only what is
+# comparable: the ratio holds on other machines too.
+_FIRST_CPU_RATIO = {"zero": 6.8, "realistic": 7.7}
 
 
 def render(bench: Bench, command: str) -> str:
@@ -58,9 +32,10 @@ def render(bench: Bench, command: str) -> str:
         bench: The results.
         command: What was run to get them.
     """
-    parts = [_HEAD.format(command=command, machine=_machine(), **_method(bench))]
+    parts = [_HEAD.format(written=written_by(command), **_method(bench))]
     for latency, results in bench.results.items():
-        parts.append(f"## Driver with {latency} latency\n\n{_goals(results)}")
+        goals = _goals(latency, results, bool(bench.plan.off))
+        parts.append(f"## Driver with {latency} latency\n\n{goals}")
         parts.append(f"What is on the pages:\n\n{_pages(results.pages)}")
     parts.append(_memory(bench))
     parts.append(_noise(bench))
@@ -75,19 +50,17 @@ def _method(bench: Bench) -> dict[str, str]:
         "window": f"{plan.window:g}",
         "starts": str(plan.rounds * plan.starts),
         "nvitop": NVITOP_EXPORTER,
+        "title": "Beside nvitop-exporter" + (", with what both have" if plan.off else ""),
         "on": _CORE_ONLY if plan.off else "All of gpuglass is on.",
     }
 
 
 _CORE_ONLY = """Of
 gpuglass only what nvitop-exporter has too, and what belongs to it, is on: no processes, no GPM, no
-sample buffers and so on; `docs/benchmarks.md` has all of it."""
-_HEAD = """# Benchmarks
+sample buffers and so on; [the other comparison](compare.md) has all of it."""
+_HEAD = """# {title}
 
-Written by `{command}`; do not edit.
-
-{machine}
-
+{written}
 8 stand-in H200 (`simulator/`) with 64 processes on them, 8 a GPU, each of them a real one.
 gpuglass, nvitop-exporter {nvitop} and a constant server run one after the other, in another order
 in each of {rounds} rounds, on the same Python. The constant server is aiohttp with the bytes of
@@ -109,24 +82,25 @@ Figures are the median of the rounds [least - most]; ratios are taken within a r
 """
 
 
-def _goals(results: Results) -> str:
-    rows: _Rows = [
-        ("figure", GPUGLASS, CONSTANT, NVITOP, "ratio", "goal", "met?"),
-        ("---", "---:", "---:", "---:", "---:", "---:", ":---:"),
-    ]
+def _goals(latency: str, results: Results, core: bool) -> str:
+    head = ("figure", GPUGLASS, CONSTANT, NVITOP, "ratio", "goal", "met?")
+    rows: Rows = []
     for encoding in _ENCODINGS:
         rows += _scrape_rows(results, encoding, "median", fresh_only=True)
         rows += _scrape_rows(results, encoding, "p99")
         rows.append(_everyday_row(results, encoding))
-    fresh = _Spread.of(turn[GPUGLASS].fresh() for turn in results.scrapes)
+    fresh = Spread.of(turn[GPUGLASS].fresh() for turn in results.scrapes)
     rows.append(("scrapes that met a fresh page", fresh.show("{:.0%}"), "", "", "", "", ""))
-    rows.append(_cpu_row(results))
+    rows.append(_cpu_row(results, 5.0, "<= 1/5"))
+    if not core:
+        least = _FIRST_CPU_RATIO[latency] / 2
+        rows.append(_cpu_row(results, least, f"<= 1/{least:.1f}: twice the first version's"))
     rows += _memory_rows(results)
-    ours, theirs = _Spread.of(results.starts[GPUGLASS]), _Spread.of(results.starts[NVITOP])
+    ours, theirs = Spread.of(results.starts[GPUGLASS]), Spread.of(results.starts[NVITOP])
     rows.append(
-        ("start, s", ours.show(), "", theirs.show(), "", "<= 0.8 s", _yes(ours.median <= 0.8))
+        ("start, s", ours.show(), "", theirs.show(), "", "<= 0.8 s", yes(ours.median <= 0.8))
     )
-    return _table(rows)
+    return table(head, rows)
 
 
 def _times(
@@ -139,49 +113,47 @@ def _times(
     ]
 
 
-def _scrape_rows(
-    results: Results, encoding: str, statistic: str, fresh_only: bool = False
-) -> _Rows:
+def _scrape_rows(results: Results, encoding: str, statistic: str, fresh_only: bool = False) -> Rows:
     figure = f"/metrics {encoding}, {statistic}{' where fresh' if fresh_only else ''}, ms"
     ours = _times(results, GPUGLASS, encoding, statistic, fresh_only)
     floor, theirs = (_times(results, server, encoding, statistic) for server in (CONSTANT, NVITOP))
     least = {"median": 12, "p99": 6}[statistic]
-    above = _Spread.of(a / b for a, b in zip(ours, floor, strict=True))
-    below = _Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
-    mine = _Spread.of(ours).show()
+    above = Spread.of(a / b for a, b in zip(ours, floor, strict=True))
+    below = Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
+    mine = Spread.of(ours).show()
     return [
         (
-            *(figure, mine, _Spread.of(floor).show(), "", above.show()),
-            *("<= 1.5", _yes(above.median <= 1.5)),
+            *(figure, mine, Spread.of(floor).show(), "", above.show()),
+            *("<= 1.5", yes(above.median <= 1.5)),
         ),
         (
-            *(figure, mine, "", _Spread.of(theirs).show(), below.show("1/{:.1f}")),
-            *(f"<= 1/{least}", _yes(below.median >= least)),
+            *(figure, mine, "", Spread.of(theirs).show(), below.show("1/{:.1f}")),
+            *(f"<= 1/{least}", yes(below.median >= least)),
         ),
     ]
 
 
 def _everyday_row(results: Results, encoding: str) -> tuple[str, ...]:
     spreads = (
-        _Spread.of(_times(results, server, encoding, "median")).show()
+        Spread.of(_times(results, server, encoding, "median")).show()
         for server in (GPUGLASS, CONSTANT, NVITOP)
     )
     return (f"/metrics {encoding}, median of all, ms", *spreads, "", "", "")
 
 
-def _cpu_row(results: Results) -> tuple[str, ...]:
+def _cpu_row(results: Results, least: float, goal: str) -> tuple[str, ...]:
     ours = [turn[GPUGLASS].cpu for turn in results.windows]
     theirs = [turn[NVITOP].cpu for turn in results.windows]
-    below = _Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
+    below = Spread.of(b / a for a, b in zip(ours, theirs, strict=True))
     return (
-        *("CPU at 1 s, s a minute", _Spread.of(ours).show(), "", _Spread.of(theirs).show()),
-        *(below.show("1/{:.1f}"), "<= 1/5", _yes(below.median >= 5)),
+        *("CPU at 1 s, s a minute", Spread.of(ours).show(), "", Spread.of(theirs).show()),
+        *(below.show("1/{:.1f}"), goal, yes(below.median >= least)),
     )
 
 
-def _memory_rows(results: Results) -> _Rows:
-    def total(server: str, kind: str) -> _Spread:
-        return _Spread.of(
+def _memory_rows(results: Results) -> Rows:
+    def total(server: str, kind: str) -> Spread:
+        return Spread.of(
             sum(getattr(memory, kind) for memory in turn[server].memory) for turn in results.windows
         )
 
@@ -190,7 +162,7 @@ def _memory_rows(results: Results) -> _Rows:
     return [
         (
             *("memory, PSS, MiB", pss.show(form), "", total(NVITOP, "pss").show(form), ""),
-            *("<= 60 MiB", _yes(pss.median <= 60)),
+            *("<= 60 MiB", yes(pss.median <= 60)),
         ),
         ("memory, RSS, MiB", rss.show(form), "", total(NVITOP, "rss").show(form), "", "", ""),
     ]
@@ -198,7 +170,7 @@ def _memory_rows(results: Results) -> _Rows:
 
 def _pages(pages: dict[str, Page]) -> str:
     ours, theirs = pages[GPUGLASS], pages[NVITOP]
-    rows: _Rows = [("", GPUGLASS, NVITOP), ("---", "---:", "---:")]
+    rows: Rows = []
     for name, label in {
         "plain": "bytes, plain",
         "gzip": "bytes, gzip",
@@ -209,16 +181,14 @@ def _pages(pages: dict[str, Page]) -> str:
         "process_samples": "samples of processes on GPUs",
     }.items():
         rows.append((label, f"{getattr(ours, name):,}", f"{getattr(theirs, name):,}"))
-    return _table(rows)
+    return table(("", GPUGLASS, NVITOP), rows)
 
 
 def _memory(bench: Bench) -> str:
     first = next(iter(bench.results.values()))
     measured = first.windows[-1][GPUGLASS].memory
-    rows: _Rows = [
-        ("", "PSS, MiB", "of it in no file", "RSS, MiB"),
-        ("---", "---:", "---:", "---:"),
-    ]
+    head = ("", "PSS, MiB", "of it in no file", "RSS, MiB")
+    rows: Rows = []
     for role, steps in bench.imports.items():
         before = Memory("", 0, 0, 0)
         for step in steps:
@@ -233,7 +203,7 @@ def _memory(bench: Bench) -> str:
     return (
         "## Where the memory goes\n\n"
         "What each import adds, in an interpreter alone, and then what the running process has\n"
-        "beyond that.\n\n" + _table(rows)
+        "beyond that.\n\n" + table(head, rows)
     )
 
 
@@ -247,8 +217,8 @@ def _memory_row(name: str, now: Memory, before: Memory) -> tuple[str, ...]:
 
 
 def _noise(bench: Bench) -> str:
-    scraping = _Spread.of(cpus for results in bench.results.values() for cpus in results.others)
-    watching = _Spread.of(
+    scraping = Spread.of(cpus for results in bench.results.values() for cpus in results.others)
+    watching = Spread.of(
         window.others
         for results in bench.results.values()
         for turn in results.windows
@@ -259,28 +229,3 @@ def _noise(bench: Bench) -> str:
         f"The rest of the machine kept {scraping.show()} CPUs busy during the scrapes and\n"
         f"{watching.show()} during the CPU windows. Where it is much, trust ratios, not times.\n"
     )
-
-
-def _machine() -> str:
-    system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    packages = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return (
-        f"Machine: {_cpu()}, {os.cpu_count()} cores, {pages / 2**30:.0f} GiB; {system}, "
-        f"Linux {platform.release()}; Python {platform.python_version()}; {packages}."
-    )
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def _yes(met: bool) -> str:
-    return "yes" if met else "**no**"
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from collections.abc import Callable, Iterator, Sequence
@@ -50,18 +51,25 @@ class Running:
     start: float
 
 
-def gpuglass(off: Sequence[str]) -> Server:
-    """The exporter of the running Python, with some of its collectors off."""
+def gpuglass(off: Sequence[str], *arguments: str, gpus: int = GPUS) -> Server:
+    """The exporter of the running Python.
+
+    Args:
+        off: Which of its collectors are off.
+        arguments: More of its command line.
+        gpus: How many GPUs the driver has.
+    """
     return Server(
         lambda port: [
             *(str(_bin("gpuglass")), "serve"),
             *("--web.listen-address", f"127.0.0.1:{port}"),
             *("--log.level", "warn"),
             *(f"--no-collector.{name}" for name in off),
+            *arguments,
         ],
         lambda page: (
-            len(re.findall(r"^gpu_up\{.*\} 1(\.0)?$", page, re.MULTILINE)) == GPUS
-            and page.count("\ngpu_power_watts{") == GPUS
+            len(re.findall(r"^gpu_up\{.*\} 1(\.0)?$", page, re.MULTILINE)) == gpus
+            and page.count("\ngpu_power_watts{") == gpus
         ),
     )
 
@@ -117,29 +125,32 @@ def running(server: Server, driver: Path, scenario: Path) -> Iterator[Running]:
     port = _free_port()
     command = server.command(port)
     begin = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        _wait(process, port, server.complete)
-        yield Running(process.pid, port, time.perf_counter() - begin)
-    finally:
-        _stop(process)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=log
+        )
+        try:
+            if not _wait(process, port, server.complete):
+                _stop(process)
+                log.seek(0)
+                message = log.read().decode(errors="replace")
+                raise RuntimeError(f"{command!r} shows no complete page: {message}")
+            yield Running(process.pid, port, time.perf_counter() - begin)
+        finally:
+            _stop(process)
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, complete: Callable[[str], bool]) -> None:
+def _wait(process: "subprocess.Popen[bytes]", port: int, complete: Callable[[str], bool]) -> bool:
+    """Wait for a complete page; whether it has come."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             if complete(scrape(port, False).body.decode()):
-                return
+                return True
         if process.poll() is not None:
             break
         time.sleep(_POLL_SECONDS)
-    _stop(process)
-    assert process.stderr is not None
-    message = process.stderr.read().decode(errors="replace")
-    raise RuntimeError(f"{process.args!r} shows no complete page: {message}")
+    return False
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -26,11 +26,10 @@ def build_driver(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def workers() -> Iterator[list[int]]:
+def workers(count: int = GPUS * PROCESSES_PER_GPU) -> Iterator[list[int]]:
     """Real processes that do nothing, for the driver to name; yields their ids."""
     sleepers = [
-        subprocess.Popen(["sleep", "infinity"], stdin=subprocess.DEVNULL)
-        for _ in range(GPUS * PROCESSES_PER_GPU)
+        subprocess.Popen(["sleep", "infinity"], stdin=subprocess.DEVNULL) for _ in range(count)
     ]
     try:
         yield [sleeper.pid for sleeper in sleepers]
@@ -41,7 +40,7 @@ def workers() -> Iterator[list[int]]:
             sleeper.wait()
 
 
-def write_scenario(path: Path, latency: str, pids: list[int], driver: Path) -> None:
+def write_scenario(path: Path, latency: str, pids: list[int], driver: Path, more: str = "") -> None:
     """Write what the stand-in driver plays, and have it judged.
 
     Args:
@@ -49,6 +48,7 @@ def write_scenario(path: Path, latency: str, pids: list[int], driver: Path) -> N
         latency: One of ``LATENCIES``.
         pids: The processes, to be spread evenly over the GPUs.
         driver: The folder that ``build_driver`` has filled.
+        more: More lines.
     """
     lines = [f"gpus {GPUS} preset=h200\n", LATENCIES[latency]]
     lines += [
@@ -59,7 +59,20 @@ def write_scenario(path: Path, latency: str, pids: list[int], driver: Path) -> N
         f"process pid={pid} gpu={index % GPUS} type=compute memory=12GiB name=worker\n"
         for index, pid in enumerate(pids)
     ]
-    path.write_text("".join(lines))
+    play(path, "".join([*lines, more]), driver)
+
+
+def play(path: Path, scenario: str, driver: Path) -> None:
+    """Have the stand-in driver play another scenario, all of it at once, once it is judged.
+
+    Args:
+        path: The file that the driver reads.
+        scenario: What to write there.
+        driver: The folder that ``build_driver`` has filled.
+    """
+    new = path.with_suffix(".new")
+    new.write_text(scenario)
     subprocess.run(
-        [str(driver / "check-scenario"), str(path)], check=True, stdout=subprocess.DEVNULL
+        [str(driver / "check-scenario"), str(new)], check=True, stdout=subprocess.DEVNULL
     )
+    new.replace(path)
