@@ -12,7 +12,7 @@ SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametr
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format bench probe-hardware build docs clean
+.PHONY: help test lint format bench soak probe-hardware build docs clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -33,9 +33,11 @@ format: $(VENV)/installed ## Format Python and C
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i simulator/src/*.[ch]
 
-bench: $(VENV)/installed ## Measure, beside nvitop-exporter, and write docs/benchmarks*.md
-	$(BIN)/python -m tests.bench --write docs/benchmarks.md
-	$(BIN)/python -m tests.bench --core --write docs/benchmarks-core.md
+bench: $(VENV)/installed ## Measure, and write docs/benchmarks/*.md (PARTS="groups faults" for some)
+	$(BIN)/python -m tests.bench $(if $(PARTS),--only $(PARTS)) --write docs/benchmarks
+
+soak: $(VENV)/installed ## Watch memory for half an hour (MINUTES=90 for more), and write its report
+	$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),30) --write docs/benchmarks/soak.md
 
 probe-hardware: $(VENV)/installed ## Learn what only a real GPU can tell, into a new folder (OUT="...")
 	$(BIN)/python -m tests.hardware --out $(OUT)

@@ -1,49 +1,88 @@
-"""``python -m tests.bench``: measure gpuglass beside nvitop-exporter and a constant server."""
+"""``python -m tests.bench``: measure what gpuglass costs; each part has a report of its own."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import report, rounds
+from tests.bench import faults, groups, report, rounds, sizes
 
 from gpuglass.catalogue.groups import CORE, GROUPS
 
 _CORE = ("engines", "fans", "limits", "pcie", "pcie_state")
 _OPTIONAL = (*(group.name for group in GROUPS if group.name != CORE), "xid")
+_NOT_CORE = tuple(name for name in _OPTIONAL if name not in _CORE)
+
+
+def _compare(arguments: argparse.Namespace, command: str, off: tuple[str, ...] = ()) -> str:
+    plan = rounds.Plan(arguments.rounds, off=off)
+    if arguments.quick:
+        plan = rounds.Plan(1, scrapes=20, window=6.0, starts=1, off=off)
+    return report.render(rounds.run(plan), command)
+
+
+def _compare_core(arguments: argparse.Namespace, command: str) -> str:
+    return _compare(arguments, command, _NOT_CORE)
+
+
+def _groups(arguments: argparse.Namespace, command: str) -> str:
+    plan = groups.Plan(1, 5.0) if arguments.quick else groups.Plan(arguments.rounds)
+    return groups.render(groups.run(plan), plan, command)
+
+
+def _sizes(arguments: argparse.Namespace, command: str) -> str:
+    plan = sizes.Plan(5) if arguments.quick else sizes.Plan()
+    return sizes.render(sizes.run(plan), plan, command)
+
+
+def _faults(arguments: argparse.Namespace, command: str) -> str:
+    plan = faults.Plan(3.0, 3) if arguments.quick else faults.Plan()
+    return faults.render(faults.run(plan), plan, command)
+
+
+_PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
+    "compare": _compare,
+    "core": _compare_core,
+    "groups": _groups,
+    "sizes": _sizes,
+    "faults": _faults,
+}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each server (default 3)")
     parser.add_argument(
-        "--quick", action="store_true", help="few scrapes, short windows: no figures to keep"
+        "--only",
+        nargs="+",
+        choices=_PARTS,
+        default=[*_PARTS],
+        metavar="PART",
+        help=f"which parts: {', '.join(_PARTS)} (default all)",
     )
     parser.add_argument(
-        "--core",
-        action="store_true",
-        help="of the GPUs only the groups whose facts nvitop-exporter has too, without processes",
+        "--rounds", type=int, default=3, help="turns of what is measured in turns (default 3)"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--quick", action="store_true", help="little of each: no figures to keep")
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="write each part's report there too: PART.md"
+    )
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if arguments.write and not arguments.write.is_dir():
+        parser.error(f"--write: {arguments.write} is no folder")
     return arguments
 
 
 def main() -> None:
-    """Measure, and print the report."""
+    """Measure, and print the reports."""
     arguments = _arguments()
-    off = tuple(name for name in _OPTIONAL if name not in _CORE) if arguments.core else ()
-    plan = rounds.Plan(arguments.rounds, off=off)
-    if arguments.quick:
-        plan = rounds.Plan(arguments.rounds, scrapes=40, window=12.0, starts=2, off=off)
-    command = "python -m tests.bench" + (
-        f" --rounds {arguments.rounds}" if arguments.rounds != 3 else ""
-    )
-    flags = [flag for flag in ("core", "quick") if getattr(arguments, flag)]
-    text = report.render(rounds.run(plan), " --".join([command, *flags]))
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    options = f" --rounds {arguments.rounds}" if arguments.rounds != 3 else ""
+    options += " --quick" if arguments.quick else ""
+    for name in arguments.only:
+        text = _PARTS[name](arguments, f"python -m tests.bench --only {name}{options}")
+        print(text, flush=True)
+        if arguments.write:
+            (arguments.write / f"{name}.md").write_text(text)
 
 
 main()
