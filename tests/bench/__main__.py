@@ -16,7 +16,7 @@ _NOT_CORE = tuple(name for name in _OPTIONAL if name not in _CORE)
 def _compare(arguments: argparse.Namespace, command: str, off: tuple[str, ...] = ()) -> str:
     plan = rounds.Plan(arguments.rounds, off=off)
     if arguments.quick:
-        plan = rounds.Plan(1, scrapes=20, window=6.0, starts=1, off=off)
+        plan = rounds.Plan(1, scrapes=25, window=4.0, starts=1, off=off)
     return report.render(rounds.run(plan), command)
 
 

@@ -88,11 +88,11 @@ class Clocks:
 def window(pid: int, port: int, seconds: float) -> Window:
     """Watch a server, and scrape gzip each quarter of the time."""
     machine = Machine()
-    begin = cpu_seconds(pid)
+    clocks = Clocks(pid)
     for _ in range(4):
         time.sleep(seconds / 4)
         scrape(port, True)
-    used = cpu_seconds(pid) - begin
+    used = clocks.used()
     return Window(used * 60 / seconds, memory(pid), machine.others(used))
 
 

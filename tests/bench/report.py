@@ -1,5 +1,6 @@
 """The report: tables of figures and goals, in Markdown."""
 
+import math
 import statistics
 from collections.abc import Callable
 
@@ -107,10 +108,12 @@ def _times(
     results: Results, server: str, encoding: str, statistic: str, fresh_only: bool = False
 ) -> list[float]:
     select, reduce = _ENCODINGS[encoding], _STATISTICS[statistic]
-    return [
-        reduce([one.milliseconds for one in select(turn[server]) if one.fresh or not fresh_only])
+    turns = (
+        [one.milliseconds for one in select(turn[server]) if one.fresh or not fresh_only]
         for turn in results.scrapes
-    ]
+    )
+    # In a quick turn it may be that none has met a fresh page.
+    return [reduce(times) if times else math.nan for times in turns]
 
 
 def _scrape_rows(results: Results, encoding: str, statistic: str, fresh_only: bool = False) -> Rows:
