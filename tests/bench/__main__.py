@@ -16,7 +16,7 @@ _NOT_CORE = tuple(name for name in _OPTIONAL if name not in _CORE)
 def _compare(arguments: argparse.Namespace, command: str, off: tuple[str, ...] = ()) -> str:
     plan = rounds.Plan(arguments.rounds, off=off)
     if arguments.quick:
-        plan = rounds.Plan(1, scrapes=25, window=4.0, starts=1, off=off)
+        plan = rounds.Plan(1, scrapes=15, window=4.0, starts=1, off=off)
     return report.render(rounds.run(plan), command)
 
 
@@ -30,12 +30,12 @@ def _groups(arguments: argparse.Namespace, command: str) -> str:
 
 
 def _sizes(arguments: argparse.Namespace, command: str) -> str:
-    plan = sizes.Plan(5) if arguments.quick else sizes.Plan()
+    plan = sizes.Plan(3) if arguments.quick else sizes.Plan()
     return sizes.render(sizes.run(plan), plan, command)
 
 
 def _faults(arguments: argparse.Namespace, command: str) -> str:
-    plan = faults.Plan(3.0, 3) if arguments.quick else faults.Plan()
+    plan = faults.Plan(2.0, 3) if arguments.quick else faults.Plan()
     return faults.render(faults.run(plan), plan, command)
 
 
