@@ -8,7 +8,7 @@ from tests.bench import faults, groups, report, rounds, sizes
 
 from gpuglass.catalogue.groups import CORE, GROUPS
 
-_CORE = ("engines", "fans", "limits", "pcie", "pcie_state")
+_CORE = ("engines", "fans", "limits", "pcie", "pcie_state", "ratings")
 _OPTIONAL = (*(group.name for group in GROUPS if group.name != CORE), "xid")
 _NOT_CORE = tuple(name for name in _OPTIONAL if name not in _CORE)
 
