@@ -42,6 +42,30 @@ def up(serve: Serve) -> list[float]:
     return serve.page().values("gpu_up")
 
 
+def test_the_readings_of_a_round_are_told_in_one_piece(simulator: Path, scenario: Path) -> None:
+    play(scenario, "gpus 8 preset=h200\n")
+    probe = subprocess.Popen(
+        [sys.executable, "-m", "gpuglass.probe", encode(Request({"core": 0.5}))],
+        env=environment(simulator, scenario),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert probe.stdout
+    assert probe.stdin
+    try:
+        whole = 0
+        begin = time.monotonic()
+        while whole < 3:
+            assert time.monotonic() < begin + PATIENCE
+            piece = os.read(probe.stdout.fileno(), 1 << 16)
+            kinds = [type(frames.decode(line)) for line in piece.splitlines()]
+            whole += kinds == [*[frames.Reading] * 8, frames.Alive]
+    finally:
+        probe.stdin.close()
+        probe.wait(PATIENCE)
+        probe.stdout.close()
+
+
 def test_a_probe_that_is_killed_is_replaced_and_nothing_is_counted_twice_or_lost(
     start: Start, scenario: Path
 ) -> None:
