@@ -184,6 +184,8 @@ def test_planning_anew_does_not_wait_for_processes_again() -> None:
     devices.take(reading(10, group="limits"))
     assert not devices.complete()
     devices.take(frames.Processes("GPU-0", []))
+    assert not devices.complete()
+    devices.take(reading(10, group="processes"))
     assert devices.complete()
     devices.take(announce(UTILIZATION, PCIE, processes=True))
     assert not devices.complete()

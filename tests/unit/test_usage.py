@@ -215,6 +215,32 @@ def test_a_process_that_is_gone_leaves_the_page_and_its_owner_stays_for_a_while(
     assert "alice" not in by_user(used, metrics.OWNER_BUSY)
 
 
+def memories(usage: Usage) -> dict[str, float]:
+    return {labels[0]: m for labels, m in values(usage, metrics.PROCESS_MEMORY).items()}
+
+
+def test_who_comes_is_there_once_it_is_known_what_they_use(people: People) -> None:
+    used = usage(people)
+    used.see([row(1, 100)], 1, 0, 0)
+    del people.people[2]
+    used.enter([Listed(pid, "compute") for pid in (2, 1)])
+    assert memories(used) == {"1": 100}
+    assert values(used, metrics.PROCESSES) == {(): 1}
+    assert not used.settled()
+    assert not used.free()
+    used.take([7.0, *[None] * 4, 8.0, *[None] * 4], 2, 1, 1)
+    assert memories(used) == {"1": 8}  # nobody knows yet who the other one is
+    assert values(used, metrics.PROCESSES) == {(): 2}
+
+
+def test_what_does_not_fit_to_those_who_are_there_is_not_theirs(people: People) -> None:
+    used = usage(people)
+    used.see([row(2, 100), row(1, 50)], 1, 0, 0)
+    used.enter([Listed(1, "compute")])
+    used.take([7.0, *[None] * 4, 8.0, *[None] * 4], 2, 1, 1)
+    assert 7 not in memories(used).values()
+
+
 def test_a_process_is_not_shown_before_it_is_known(people: People) -> None:
     used = usage(people)
     used.see([row(1), row(9)], 10.0, 0.0, 0.0)

@@ -91,6 +91,7 @@ class Usage:
         self._allocated = 0.0
         self._time: float | None = None
         self._unseen = False
+        self._coming: Sequence[Listed] | None = None
         self._listed: Sequence[Listed] | None = None
         self._pids: list[int] = []
         self._names: dict[int, tuple[str, ...]] = {}
@@ -112,14 +113,20 @@ class Usage:
         self._shape = ()
 
     def enter(self, listed: Sequence[Listed] | None) -> None:
-        """Take who is on the GPU from now on.
+        """Take who is on the GPU from now on: they are there once it is known what they use.
 
         Args:
             listed: The processes; ``None`` where the driver does not tell.
         """
+        self._coming = listed
+        if listed is None:
+            self._list(None)
+
+    def _list(self, listed: Sequence[Listed] | None) -> None:
         self._listed = listed
         self._pids = [process.pid for process in listed or ()]
         self._names = self._name()
+        self._use = [None] * (len(self._pids) * PROCESS_VALUES)
         self._groups = {}
         self._people = {}
         self._unknown = bool(self._pids)
@@ -146,6 +153,9 @@ class Usage:
             busy: The GPU's busy seconds by now, if it has that counter.
             energy: The joules that it has used by now, if it has that counter.
         """
+        if self._coming is not None:
+            self._list(self._coming)
+            self._coming = None
         if self._listed is None or len(values) != len(self._pids) * PROCESS_VALUES:
             return
         self._use = values
@@ -170,7 +180,7 @@ class Usage:
 
     def free(self) -> bool:
         """Whether it is known that nobody is on the GPU, but displays, which let it sleep."""
-        if self._listed is None or len(self._use) != len(self._pids) * PROCESS_VALUES:
+        if self._listed is None or self._coming is not None:
             return False
         memory = self._use[0::PROCESS_VALUES]
         return all(
@@ -180,6 +190,8 @@ class Usage:
 
     def settled(self) -> bool:
         """Whether it is known who all are, or there was time enough to find out."""
+        if self._coming is not None:
+            return False
         if self._unknown:
             self._look()
         return not self._unknown or self._looks > _LOOKS
