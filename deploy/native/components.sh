@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the programs that gpuglass runs into DEST/bin, each from the first source that has one which knows
 # every flag we pass to it: PATH, the official release, the distribution's packages. The flags are read from
-# programs/NAME.conf, the very lines that the supervisor runs.
+# programs/NAME.conf, the very lines that the supervisor runs; a program that is not run by it has none.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -9,6 +9,8 @@ readonly here
 # shellcheck source=/dev/null
 . "$here/packages.sh"
 readonly default_names=(victoria-metrics vmagent)
+# Of the same archives and packages; asked for by name only.
+readonly more_names=(vmalert vmalert-tool)
 readonly release_url=${GPUGLASS_RELEASE_URL:-https://github.com/VictoriaMetrics/VictoriaMetrics/releases/download}
 readonly checksums=${GPUGLASS_RELEASE_CHECKSUMS:-$here/checksums.txt}
 readonly cache=${GPUGLASS_COMPONENTS_CACHE:-}
@@ -17,8 +19,9 @@ usage() {
     cat <<'USAGE'
 usage: components.sh DEST [NAME...]
 
-Makes DEST/bin/NAME for each NAME (default: victoria-metrics vmagent), a link or a file, from the first of
-PATH, the official release (pinned in checksums.txt) and the distribution's packages (unpacked privately).
+Makes DEST/bin/NAME for each NAME (default: victoria-metrics vmagent; besides: vmalert vmalert-tool), a link
+or a file, from the first of PATH, the official release (pinned in checksums.txt) and the distribution's
+packages (unpacked privately).
 
 environment:
   GPUGLASS_COMPONENTS_CACHE     folder that keeps what was downloaded; looked in before any download
@@ -43,6 +46,7 @@ note() {
 }
 
 flags_of() {
+    [ -e "$here/programs/$1.conf" ] || return 0
     sed -nE 's/^[[:space:]]+"?(-[A-Za-z][A-Za-z0-9.]*)=.*/\1/p' "$here/programs/$1.conf"
 }
 
@@ -51,7 +55,7 @@ unfit() {
     local name=$1 file=$2 help flag missing=()
     # The programs print their flags and leave with a code that changed between versions.
     help=$("$file" -help </dev/null 2>&1) || true
-    if ! grep -qE '^ +-[A-Za-z]' <<<"$help"; then
+    if ! grep -qE '^ +--?[A-Za-z]' <<<"$help"; then
         say "does not run here"
         return
     fi
@@ -243,7 +247,7 @@ main() {
     shift
     [ $# -gt 0 ] || set -- "${default_names[@]}"
     for name; do
-        [ -e "$here/programs/$name.conf" ] || die "unknown program '$name'"
+        [[ " ${default_names[*]} ${more_names[*]} " == *" $name "* ]] || die "unknown program '$name'"
     done
     arch=$(machine)
     work=$(mktemp -d "$dest/.components.XXXXXX") || die "cannot write to $dest"
