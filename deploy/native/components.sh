@@ -46,6 +46,8 @@ note() {
 }
 
 flags_of() {
+    # Our rules have eval_delay, which came with this flag.
+    [ "$1" != vmalert ] || say -rule.evalDelay
     [ -e "$here/programs/$1.conf" ] || return 0
     sed -nE 's/^[[:space:]]+"?(-[A-Za-z][A-Za-z0-9.]*)=.*/\1/p' "$here/programs/$1.conf"
 }
