@@ -1,0 +1,87 @@
+"""Which metrics, labels and label values a MetricsQL expression names."""
+
+import re
+from dataclasses import dataclass, field
+
+_TOKEN = re.compile(
+    r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    |(?P<range>\[[^\]]*\])
+    |(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?(?:ms|[smhdwy])?)
+    |(?P<name>[A-Za-z_][A-Za-z0-9_:]*)
+    |(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^(){},=<>])
+    |(?P<blank>\s+)""",
+    re.VERBOSE,
+)
+_GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
+_WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan", "keep_metric_names"}
+
+
+@dataclass
+class Named:
+    """What an expression names: selectors by metric, and labels that it groups or joins by."""
+
+    selectors: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    grouping: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+
+    @property
+    def metrics(self) -> set[str]:
+        """The metrics of all selectors."""
+        return {metric for metric, _ in self.selectors}
+
+
+def named(expression: str) -> Named:
+    """Take an expression apart; raises ValueError for what is not understood."""
+    tokens = _tokens(expression)
+    found = Named()
+    at = 0
+    while at < len(tokens):
+        kind, text = tokens[at]
+        following = tokens[at + 1][1] if at + 1 < len(tokens) else ""
+        at += 1
+        if kind != "name" or text.lower() in _WORDS:
+            if text == "{":
+                raise ValueError(f"a selector without a metric in {expression!r}")
+        elif text in _GROUPING:
+            if following == "(":
+                at, inner = _until(tokens, at + 1, ")")
+                found.grouping |= {word for kind, word in inner if kind == "name"}
+        elif following == "(" or (following in _GROUPING and following in ("by", "without")):
+            found.functions.add(text)
+        elif following == "{":
+            at, inner = _until(tokens, at + 1, "}")
+            found.selectors.append((text, _matchers(inner)))
+        else:
+            found.selectors.append((text, {}))
+    return found
+
+
+def _tokens(expression: str) -> list[tuple[str, str]]:
+    tokens = []
+    at = 0
+    while at < len(expression):
+        match = _TOKEN.match(expression, at)
+        if match is None:
+            raise ValueError(f"{expression[at:]!r} is not understood")
+        assert match.lastgroup is not None
+        if match.lastgroup not in ("blank", "range"):
+            tokens.append((match.lastgroup, match.group()))
+        at = match.end()
+    return tokens
+
+
+def _until(
+    tokens: list[tuple[str, str]], start: int, closing: str
+) -> tuple[int, list[tuple[str, str]]]:
+    end = next(at for at in range(start, len(tokens)) if tokens[at][1] == closing)
+    return end + 1, tokens[start:end]
+
+
+def _matchers(tokens: list[tuple[str, str]]) -> dict[str, str]:
+    """By label the pattern that it is compared with, however it is compared."""
+    words = [token for token in tokens if token[1] != ","]
+    triples = [words[at : at + 3] for at in range(0, len(words), 3)]
+    for triple in triples:
+        if [kind for kind, _ in triple] != ["name", "sign", "text"]:
+            raise ValueError(f"{triple} is not a matcher")
+    return {label: text[1:-1] for (_, label), _, (_, text) in triples}

@@ -1,0 +1,92 @@
+"""Every metric, label and label value that a rule names is one that is published."""
+
+import re
+
+import pytest
+from tests.conftest import ROOT
+from tests.rules.conftest import rules
+from tests.rules.promql import named
+
+from gpuglass.catalogue import exporter, gpu, host, keeper
+from gpuglass.catalogue.model import Metric
+
+CATALOGUE: dict[str, Metric] = {
+    metric.name: metric for module in (gpu, host, exporter, keeper) for metric in module.METRICS
+}
+# What vmagent adds to every scrape, and what VictoriaMetrics's programs tell of themselves.
+OTHERS = {
+    "up": (),
+    "scrape_duration_seconds": (),
+    "scrape_timeout_seconds": (),
+    "vm_persistentqueue_bytes_dropped_total": ("path",),
+    "vmagent_remotewrite_packets_dropped_total": ("url",),
+    "vmagent_remotewrite_pending_data_bytes": ("path", "url"),
+    "vm_free_disk_space_bytes": ("path",),
+    "vm_free_disk_space_limit_bytes": ("path",),
+    "vm_storage_is_read_only": ("path",),
+    "vmalert_execution_errors_total": (),
+    "vmalert_alerts_send_errors_total": ("addr",),
+    "vmalert_config_last_reload_successful": (),
+}
+# Of the scrape, of every sample of the exporter, and what our targets' README speaks of.
+EVERYWHERE = {"job", "instance", "node", "cluster"}
+# By the table that the rules are built from, and by test_reasons_are_those_of_the_exporter.
+CHECKED_OTHERWISE = {
+    ("gpu_xid_last_timestamp_seconds", "xid"),
+    ("gpuglass_collector_failure_info", "reason"),
+}
+RULES = {rule["alert"]: rule for rule in rules()}
+PAGE = (ROOT / "tests/golden/page.prom").read_text()
+# On other cards, drivers and machines than the golden page's.
+ELSEWHERE = {
+    ("gpuglass_xid_source_info", "source"): {"none"},
+    ("gpuglass_collector_failure_info", "collector"): {"nvml"},
+}
+
+
+def labels_of(metric: str) -> set[str]:
+    own = CATALOGUE[metric].labels if metric in CATALOGUE else OTHERS[metric]
+    return {*own, *EVERYWHERE}
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_metrics_and_labels_exist(alert: str) -> None:
+    found = named(RULES[alert]["expr"])
+    assert found.metrics <= {*CATALOGUE, *OTHERS}
+    for metric, matchers in found.selectors:
+        assert set(matchers) <= labels_of(metric), metric
+    if found.metrics:
+        assert found.grouping <= set.union(*(labels_of(metric) for metric in found.metrics))
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_label_values_are_published(alert: str) -> None:
+    for metric, matchers in named(RULES[alert]["expr"]).selectors:
+        for label, pattern in matchers.items():
+            if metric not in CATALOGUE or (metric, label) in CHECKED_OTHERWISE:
+                continue
+            shown = set(re.findall(rf'^{metric}{{.*?\b{label}="([^"]*)"', PAGE, re.MULTILINE))
+            shown |= ELSEWHERE.get((metric, label), set())
+            for value in pattern.split("|"):
+                assert value in shown, f'{metric}{{{label}="{value}"}}'
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_annotations_name_labels_that_the_alert_has(alert: str) -> None:
+    rule = RULES[alert]
+    text = " ".join(str(value) for value in rule["annotations"].values())
+    used = set(re.findall(r"\$labels\.(\w+)", text))
+    metrics = named(rule["expr"]).metrics
+    has = set.union(EVERYWHERE, *(labels_of(metric) for metric in metrics))
+    assert used <= has
+
+
+def test_reasons_are_those_of_the_exporter() -> None:
+    source = " ".join(
+        path.read_text() for path in (ROOT / "exporter/gpuglass/pipeline").glob("*.py")
+    )
+    for rule in RULES.values():
+        for metric, matchers in named(rule["expr"]).selectors:
+            if metric == "gpuglass_collector_failure_info":
+                for reason in matchers["reason"].split("|"):
+                    assert f'"{reason}"' in source or reason == "gpu_is_lost", reason
