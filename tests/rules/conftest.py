@@ -10,6 +10,7 @@ import yaml
 from tests.conftest import ROOT
 
 RULES = ROOT / "victoriametrics/rules"
+PROGRAMS = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool")
 ALERTS = sorted((RULES / "alerts").glob("*.yml"))
 
 
@@ -21,12 +22,12 @@ def rules() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def vm_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with vmalert and vmalert-tool, fetched once and kept in .cache."""
+    """The folder with VictoriaMetrics's programs, fetched once and kept in .cache."""
     folder = tmp_path_factory.mktemp("programs")
     env = {"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ}
     script = str(ROOT / "deploy/native/components.sh")
     made = subprocess.run(
-        ["bash", script, str(folder), "vmalert", "vmalert-tool"],
+        ["bash", script, str(folder), *PROGRAMS],
         env=env,
         capture_output=True,
         text=True,
