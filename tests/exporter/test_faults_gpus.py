@@ -216,6 +216,29 @@ def test_values_that_cannot_be_true_are_left_out(start: Start, scenario: Path) -
     assert energy(watch.page, gpu="0") == near(energy_joules(HALF, 1004))
 
 
+def test_a_clock_that_is_set_back_an_hour(start: Start, scenario: Path) -> None:
+    """Samples are dated by the wall clock: the new ones are older than those seen before."""
+    work = f"{LOADED}process pid={os.getpid()} gpu=1 type=compute memory=10GiB sm=40\n"
+    play(scenario, work)
+    serve = start(*FAST)
+    serve.wait_ready()
+    watch = Watch(serve, "0", "1")
+    for fault in ("at 0s set time-back 3600\n", ""):  # back, and right again
+        before = watch.page
+        watch(lambda page: page.value("gpu_process_sm_utilization_ratio") == 0.4)
+        play(scenario, work + fault)
+        began, busy = time.monotonic(), before.values("gpu_busy_seconds_total")
+        time.sleep(6)
+        page = watch(lambda page: page.value("gpu_process_sm_utilization_ratio") == 0.4)
+        passed = time.monotonic() - began
+        assert shown(page, "0") == shown(before, "0")
+        for then, now in zip(busy, page.values("gpu_busy_seconds_total"), strict=True):
+            # A moment may be counted twice, or not at all, when the times jump.
+            assert 0.5 * (passed - 3) < now - then < 0.5 * (passed + 4)
+        assert page.values("gpu_utilization_peak_ratio") == [0.5, 0.5]
+    assert restarts(watch.page) == {}
+
+
 # XIDs
 
 
