@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -27,3 +28,20 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with VictoriaMetrics's programs, fetched once and kept in .cache."""
+    folder = tmp_path_factory.mktemp("components")
+    programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool")
+    made = subprocess.run(
+        ["bash", str(ROOT / "deploy/native/components.sh"), str(folder), *programs],
+        env={"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder / "bin"

@@ -1,14 +1,12 @@
 """One stack for all integration tests: real VictoriaMetrics, vmagent, keeper and exporters."""
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.integration.stack import ROOT, Stack, wait_for
+from tests.integration.stack import Stack, wait_for
 
 # 8 minutes after its start, for ever: whatever it answers is known to the last digit.
 FROZEN = """\
@@ -36,23 +34,6 @@ class Fleet(NamedTuple):
     frozen: str
     moving: str
     start: int
-
-
-@pytest.fixture(scope="session")
-def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with VictoriaMetrics and vmagent, fetched once and kept in .cache."""
-    folder = tmp_path_factory.mktemp("components")
-    env = {"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ}
-    made = subprocess.run(
-        ["bash", str(ROOT / "deploy/native/components.sh"), str(folder)],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return folder / "bin"
 
 
 @pytest.fixture(scope="session")

@@ -48,13 +48,13 @@ class Told(NamedTuple):
 
 @pytest.fixture(scope="module")
 def told(
-    tmp_path_factory: pytest.TempPathFactory, vm_programs: Path, simulator: Path
+    tmp_path_factory: pytest.TempPathFactory, components: Path, simulator: Path
 ) -> Iterator[Told]:
-    stack = Stack(tmp_path_factory.mktemp("stack"), vm_programs)
+    stack = Stack(tmp_path_factory.mktemp("stack"), components)
     url = f"http://127.0.0.1:{free_port()}"
     vmalert = Program(
         [
-            str(vm_programs / "vmalert"),
+            str(components / "vmalert"),
             f"-httpListenAddr={url.removeprefix('http://')}",
             f"-rule={ROOT}/victoriametrics/rules/alerts/*.yml",
             f"-datasource.url={stack.url}",

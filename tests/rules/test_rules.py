@@ -27,10 +27,10 @@ def stripped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", [path.name for path in CASES])
-def test_rules_fire_and_stay_silent(name: str, stripped: Path, vm_programs: Path) -> None:
+def test_rules_fire_and_stay_silent(name: str, stripped: Path, components: Path) -> None:
     made = subprocess.run(
         [
-            vm_programs / "vmalert-tool",
+            components / "vmalert-tool",
             "unittest",
             f"--files={stripped / 'tests' / name}",
             "--disableAlertgroupLabel",
@@ -44,9 +44,9 @@ def test_rules_fire_and_stay_silent(name: str, stripped: Path, vm_programs: Path
     assert made.returncode == 0 and "SUCCESS" in made.stdout, made.stdout + made.stderr
 
 
-def test_vmalert_reads_all_rules_without_a_warning(vm_programs: Path) -> None:
+def test_vmalert_reads_all_rules_without_a_warning(components: Path) -> None:
     made = subprocess.run(
-        [vm_programs / "vmalert", "-dryRun", f"-rule={RULES}/alerts/*.yml", "-loggerLevel=WARN"],
+        [components / "vmalert", "-dryRun", f"-rule={RULES}/alerts/*.yml", "-loggerLevel=WARN"],
         capture_output=True,
         text=True,
         timeout=60,
