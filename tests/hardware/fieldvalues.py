@@ -10,7 +10,8 @@ from tests.hardware.job import Card, Job
 FUNCTION = "nvmlDeviceGetFieldValues"
 EVERY_LINK = 0xFFFFFFFF
 
-_TYPES = {
+# What NVML_VALUE_TYPE_... is called, and how it lies in memory.
+VALUE_TYPES = {
     0: ("double", "d"),
     1: ("unsigned int", "I4x"),
     2: ("unsigned long", "Q"),
@@ -89,7 +90,7 @@ def decoded(entries: Any) -> list[FieldValue]:
 
 
 def _decoded(entry: Any) -> FieldValue:
-    name, format = _TYPES.get(entry.type, (f"type {entry.type}", "Q"))
+    name, format = VALUE_TYPES.get(entry.type, (f"type {entry.type}", "Q"))
     (value,) = struct.unpack(f"={format}", bytes(entry.value))
     return FieldValue(
         entry.field, entry.scope, entry.code, name, value, entry.timestamp, entry.latency

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pynvml
+from tests.hardware.fieldvalues import VALUE_TYPES
 from tests.hardware.job import Card, Job, Json, Steps
 from tests.hardware.timing import measure, reason
 
@@ -17,15 +18,6 @@ TYPES = {
     name.removesuffix("_SAMPLES").removeprefix("NVML_").lower(): number
     for name, number in vars(pynvml).items()
     if name.startswith("NVML_") and name.endswith("_SAMPLES") and isinstance(number, int)
-}
-_FORMATS = {
-    0: ("double", "d"),
-    1: ("unsigned int", "I4x"),
-    2: ("unsigned long", "Q"),
-    3: ("unsigned long long", "Q"),
-    4: ("signed long long", "q"),
-    5: ("signed int", "i4x"),
-    6: ("unsigned short", "H6x"),
 }
 _PLACES = 1 << 14
 
@@ -74,7 +66,7 @@ def take(job: Job, card: Card, type: int, since: int) -> Taken:
         buffer,
     )
     job.where.leave()
-    name, format = _FORMATS.get(kind.value, (f"type {kind.value}", "Q"))
+    name, format = VALUE_TYPES.get(kind.value, (f"type {kind.value}", "Q"))
     given = buffer[: min(count.value, _PLACES)] if not code else []
     return Taken(code, name, [(s.timestamp, _value(s, format)) for s in given])
 
