@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from hypothesis import settings
+from tests.unit.generations import SCENARIO, Values, ask
 from tests.unit.supervised import DRIVER, Supervise, Supervised
 
 from gpuglass.pipeline import supervisor as module
@@ -17,6 +18,18 @@ from gpuglass.pipeline.supervisor import PATIENCE, Patience
 # Other work on the machine makes an example slow, not wrong.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """What the stand-in driver plays."""
+    return tmp_path / "scenario.conf"
+
+
+@pytest.fixture(scope="session")
+def cards(simulator: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Values]:
+    """A card of each kind at work, with nothing wrong."""
+    return ask(simulator, tmp_path_factory.mktemp("groups") / "scenario.conf", SCENARIO)
 
 
 @pytest.fixture

@@ -33,11 +33,6 @@ PIPES = {
 ENGINES = {f"gpu_engine_active_ratio decoder {number}" for number in range(7)}
 
 
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
-
-
 def expected(first: float, second: float) -> dict[str, float]:
     def percent(metric: int) -> float:
         return model.gpm_percent(GPU, metric, first, second) / 100

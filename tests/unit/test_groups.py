@@ -39,17 +39,6 @@ from tests.unit.generations import (
 )
 
 
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
-
-
-@pytest.fixture(scope="module")
-def cards(simulator: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Values]:
-    """A card of each kind at work, with nothing wrong."""
-    return ask(simulator, tmp_path_factory.mktemp("groups") / "scenario.conf", SCENARIO)
-
-
 @pytest.mark.parametrize(
     ("name", "value", "which"),
     [

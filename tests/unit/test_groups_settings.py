@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from tests.simulator.model import MIB
 from tests.simulator.presets import PRESETS
 from tests.unit.generations import (
@@ -24,11 +23,6 @@ from tests.unit.generations import (
     given,
     labels,
 )
-
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
 
 
 def test_modes(simulator: Path, scenario: Path) -> None:

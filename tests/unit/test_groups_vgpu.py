@@ -12,12 +12,6 @@ from tests.unit.generations import (
     labels,
 )
 
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
-
-
 VGPUS = """
 vgpu gpu=3 type="NVIDIA L40S-12Q" size=12GiB memory=4GiB share=0.3 vm=one driver=550.1
 vgpu gpu=3 type="NVIDIA L40S-8Q" size=8GiB memory=1GiB share=0.5 vm=two licensed=off

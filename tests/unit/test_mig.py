@@ -30,11 +30,6 @@ def infos():
 """
 
 
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
-
-
 def of_mig(values: dict[str, Any]) -> dict[str, Any]:
     of_the_gpu = ("gpu_mig_mode", "gpu_mig_mode_pending")
     return {n: v for n, v in values.items() if n.startswith("gpu_mig_") and n not in of_the_gpu}

@@ -21,11 +21,6 @@ PCIE = ("gpu_pcie_bytes_total transmit", "gpu_pcie_bytes_total receive")
 
 
 @pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
-
-
-@pytest.fixture
 def whole(simulator: Path, scenario: Path) -> dict[str, Any]:
     """What a driver tells that has everything."""
     values: dict[str, Any] = run(simulator, scenario, FROZEN, READ + TELL)["values"]

@@ -25,11 +25,6 @@ sources = {column.metric: column.source for column in columns}
 CALL = "at 0s error call=nvmlDeviceGetSamples code={code}\n"
 
 
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    return tmp_path / "scenario.conf"
-
-
 def burst(preset: str = "h200") -> str:
     return "freeze 100\n" + BURST.format(preset=preset)
 
