@@ -9,8 +9,10 @@ from prometheus_client import start_http_server
 
 from gpuglass.cli import logs
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
-from gpuglass.keeper import address, metrics
-from gpuglass.keeper.keeper import Keeper
+from gpuglass.keeper import metrics
+from gpuglass.keeper.duty import Duty, run
+from gpuglass.keeper.targets import address
+from gpuglass.keeper.targets.keeper import TargetsKeeper
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -81,17 +83,15 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     host, port = _listen_address(listen_address)
-    keeper = _started(source, published)
+    duties: list[Duty] = [_targets(source, published, interval)]
     try:
-        server, thread = start_http_server(
-            port, host, registry=metrics.registry(lambda: keeper.state)
-        )
+        server, thread = start_http_server(port, host, registry=metrics.registry(duties))
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {listen_address} ({error.strerror or error}); "
             "is another keeper running? See --web.listen-address"
         ) from None
-    keeper.run(interval, stop)
+    run(duties, stop)
     server.shutdown()
     server.server_close()
     thread.join()
@@ -104,10 +104,10 @@ def _listen_address(text: str) -> tuple[str, int]:
         raise _WrongSettingError(f"--web.listen-address: {text!r} {error}") from None
 
 
-def _started(source: Path, published: Path) -> Keeper:
+def _targets(source: Path, published: Path, interval: float) -> TargetsKeeper:
     if source.resolve() == published.resolve():
         raise _WrongSettingError("--targets.published-dir is --targets.dir; name another folder")
-    keeper = Keeper(source, published)
+    keeper = TargetsKeeper(source, published, interval)
     try:
         keeper.start()
     except OSError as error:

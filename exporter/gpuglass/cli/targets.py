@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from gpuglass.keeper import folder, plan
-from gpuglass.keeper.keeper import counted
-from gpuglass.keeper.targets import TargetsFile
+from gpuglass.keeper.targets import folder, plan
+from gpuglass.keeper.targets.file import TargetsFile
+from gpuglass.keeper.targets.keeper import counted
 
 _DEFAULT = "victoriametrics/targets"
 

@@ -1,1 +1,1 @@
-"""What runs on the monitoring host: it validates the users' targets and publishes them."""
+"""What runs on the monitoring host beside vmagent and the storage: a set of duties."""

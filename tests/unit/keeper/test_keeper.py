@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gpuglass.catalogue import keeper as catalogue
 from gpuglass.keeper import metrics
-from gpuglass.keeper.keeper import Keeper
+from gpuglass.keeper.targets.keeper import TargetsKeeper
 
 GOOD = "- targets: [n1:9400]\n"
 BAD = "- targets: [n2:9400\n"
@@ -24,10 +24,10 @@ class House:
         self.source, self.published = folder / "targets", folder / "published"
         self.source.mkdir()
         self.now = 1000.0
-        self.keeper = Keeper(self.source, self.published, lambda: self.now)
+        self.keeper = TargetsKeeper(self.source, self.published, clock=lambda: self.now)
 
     def restart(self) -> None:
-        self.keeper = Keeper(self.source, self.published, lambda: self.now)
+        self.keeper = TargetsKeeper(self.source, self.published, clock=lambda: self.now)
         self.keeper.start()
 
     def write(self, name: str, text: str) -> None:
@@ -47,7 +47,7 @@ class House:
         }
 
     def metric(self, name: str, **labels: str) -> list[float]:
-        page = generate_latest(metrics.registry(lambda: self.keeper.state)).decode()
+        page = generate_latest(metrics.registry([self.keeper])).decode()
         return [
             sample.value
             for family in text_string_to_metric_families(page)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpuglass.keeper.targets import MAX_BYTES, MAX_PROBLEMS, MAX_TARGETS, parse
+from gpuglass.keeper.targets.file import MAX_BYTES, MAX_PROBLEMS, MAX_TARGETS, parse
 
 
 def only_problem(content: str | bytes, name: str = "t.yml") -> str:

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuglass.keeper import plan
-from gpuglass.keeper.targets import Target, TargetsFile, parse, render
+from gpuglass.keeper.targets import plan
+from gpuglass.keeper.targets.file import Target, TargetsFile, parse, render
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 RESERVED = ("job", "instance", "gpu", "uuid")

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gpuglass.keeper import address, document
+from gpuglass.keeper import document
 from gpuglass.keeper.document import Mapping, Node, Scalar, Sequence
+from gpuglass.keeper.targets import address
 
 MAX_BYTES = 10_000_000
 # What one vmagent scrapes with ease; past it, several share the work.

@@ -1,15 +1,18 @@
 """One check after the other: look at the users' folder, plan, publish, report."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpuglass.keeper import folder, plan
-from gpuglass.keeper.publisher import Publisher
-from gpuglass.keeper.targets import Problem, Target, TargetsFile
+from prometheus_client.metrics_core import Metric as Family
+
+from gpuglass.catalogue import keeper as metrics
+from gpuglass.keeper.metrics import counter, gauge
+from gpuglass.keeper.targets import folder, plan
+from gpuglass.keeper.targets.file import Problem, Target, TargetsFile
+from gpuglass.keeper.targets.publisher import Publisher
 
 _log = logging.getLogger(__name__)
 
@@ -43,18 +46,26 @@ class State:
     last_check: float | None = None
 
 
-class Keeper:
-    """Keeps the published folder equal to the good part of the users' folder.
+class TargetsKeeper:
+    """Keeps the published folder equal to the good part of the users' folder: a duty.
 
     Args:
         source: The folder that users edit.
         published: The folder that vmagent reads.
+        interval: Seconds between two checks.
         clock: Gives Unix time in seconds.
     """
 
+    name = "targets"
+
     def __init__(
-        self, source: Path, published: Path, clock: Callable[[], float] = time.time
+        self,
+        source: Path,
+        published: Path,
+        interval: float = 2.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self.interval = interval
         self.state = State()
         self._source = source
         self._watcher = folder.Watcher(source)
@@ -80,11 +91,6 @@ class Keeper:
             self._last_good[name], self._last_success[name] = targets, when
         self.check()
 
-    def run(self, interval: float, stop: threading.Event) -> None:
-        """Check every ``interval`` seconds until ``stop`` is set."""
-        while not stop.wait(interval):
-            self.check()
-
     def check(self) -> None:
         """Look once, and publish what is good. Errors are logged and counted, not raised."""
         errors = self.state.publish_errors
@@ -98,6 +104,23 @@ class Keeper:
             _log.error("%s; what was published stays, the next check tries again", error)
         self._reported_error = error
         self.state = State(self._file_states(), errors + bool(error), self._clock())
+
+    def collect(self) -> Iterable[Family]:
+        """What there is to say about the last check."""
+        state = self.state
+        targets, valid = gauge(metrics.TARGETS), gauge(metrics.FILE_VALID)
+        success, errors = gauge(metrics.FILE_LAST_SUCCESS), counter(metrics.PUBLISH_ERRORS)
+        for name, file in sorted(state.files.items()):
+            targets.add_metric([name], file.targets)
+            valid.add_metric([name], float(file.valid))
+            if file.last_success is not None:
+                success.add_metric([name], round(file.last_success))
+        errors.add_metric([], state.publish_errors)
+        yield from (targets, valid, success, errors)
+        if state.last_check is not None:
+            last_check = gauge(metrics.LAST_CHECK)
+            last_check.add_metric([], round(state.last_check))
+            yield last_check
 
     def _look(self) -> None:
         self._changed, gone = self._watcher.look()

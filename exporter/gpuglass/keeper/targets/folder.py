@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from gpuglass.keeper.targets import MAX_BYTES, Problem, TargetsFile, parse
+from gpuglass.keeper.targets.file import MAX_BYTES, Problem, TargetsFile, parse
 
 SUFFIXES = (".yml", ".yaml", ".json")
 

@@ -1,11 +1,11 @@
 """The folder that vmagent reads: whole files only, the last good version of each."""
 
 import logging
-import os
 from pathlib import Path
 
-from gpuglass.keeper import folder
-from gpuglass.keeper.targets import Target, render
+from gpuglass.keeper.files import replace
+from gpuglass.keeper.targets import folder
+from gpuglass.keeper.targets.file import Target, render
 
 _log = logging.getLogger(__name__)
 _SUFFIX = ".json"
@@ -65,7 +65,7 @@ class Publisher:
         path = self._path(name)
         if self._written.get(name) == content and path.exists():
             return False
-        _replace(path, content)
+        replace(path, content)
         self._written[name] = content
         return True
 
@@ -87,25 +87,3 @@ class Publisher:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}{_SUFFIX}"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

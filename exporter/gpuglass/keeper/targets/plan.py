@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gpuglass.keeper.targets import MAX_PROBLEMS, Problem, Target, TargetsFile
+from gpuglass.keeper.targets.file import MAX_PROBLEMS, Problem, Target, TargetsFile
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The users' targets: checked, and published for vmagent."""
