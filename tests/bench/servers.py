@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 from tests.bench.client import scrape
 from tests.bench.stage import GPUS, ROOT
+from tests.ports import free_port
 
 NVITOP_EXPORTER = "1.7.2"
 _PINS = ("nvitop==1.7.2", f"nvitop-exporter=={NVITOP_EXPORTER}")
@@ -122,7 +122,7 @@ def running(server: Server, driver: Path, scenario: Path) -> Iterator[Running]:
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
     environment |= {"LD_LIBRARY_PATH": str(driver), "GPUGLASS_SIM_SCENARIO": str(scenario)}
-    port = _free_port()
+    port = free_port()
     command = server.command(port)
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as log:
@@ -165,13 +165,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
     for child in psutil.wait_procs(tree, timeout=5)[1]:
         child.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def _bin(name: str) -> Path:

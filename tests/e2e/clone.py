@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -16,6 +15,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -38,21 +39,6 @@ def as_ordinary_user(command: list[str]) -> list[str]:
     return [*ORDINARY_USER, *command] if is_root() else command
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now and outside the range that the kernel hands out."""
-    found: list[int] = []
-    candidate = 20000 + (os.getpid() * 37) % 10000
-    while len(found) < count:
-        candidate += 1
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", candidate))
-            except OSError:
-                continue
-        found.append(candidate)
-    return found
-
-
 def wait_for(what: str, check: Callable[[], Any], seconds: float = 60) -> Any:
     """The first true answer of ``check``; an error naming ``what`` if none comes."""
     deadline = time.monotonic() + seconds
@@ -70,7 +56,7 @@ class Clone:
         self.folder = folder / "a clone"
         self.home = folder / "home"
         self.prefix = self.folder / ".gpuglass"
-        self.ports = dict(zip(PROGRAMS, free_ports(len(PROGRAMS)), strict=True))
+        self.ports = {program: free_port() for program in PROGRAMS}
         self.first_output = ""
         self._cache = cache
         self._copy()

@@ -13,7 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.e2e.clone import REPOSITORY, free_ports
+from tests.e2e.clone import REPOSITORY
+from tests.ports import free_port
 
 SCRIPT = REPOSITORY / "deploy/native/components.sh"
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -51,7 +52,7 @@ class Case:
         self.environment = {
             "PATH": f"{self.path}:{os.defpath}",
             "GPUGLASS_COMPONENTS_SOURCES": "path release",
-            "GPUGLASS_RELEASE_URL": f"http://127.0.0.1:{free_ports(1)[0]}",
+            "GPUGLASS_RELEASE_URL": f"http://127.0.0.1:{free_port()}",
             "GPUGLASS_RELEASE_CHECKSUMS": str(self.checksums),
         }
         self.checksums.touch()

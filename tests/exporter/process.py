@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+from tests.ports import free_port
 
 GPUGLASS = (sys.executable, "-m", "gpuglass")
 PATIENCE = 40.0
@@ -132,9 +132,7 @@ class Serve:
         scenario: Path,
         more: Mapping[str, str],
     ) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         command = [*GPUGLASS, "serve", "--web.listen-address", f"127.0.0.1:{self.port}"]
         self._log = ""
         self.process = subprocess.Popen(

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from tests.exporter.conftest import Start
 from tests.exporter.process import Page, Serve, run
+from tests.ports import free_port, is_free
 
 QUIET = (
     *("--no-collector.nvml", "--no-collector.filesystem"),
@@ -146,13 +147,6 @@ def test_the_root_as_path(start: Start) -> None:
     assert serve.get("/").text.startswith("# HELP ")
 
 
-def free_port(family: socket.AddressFamily, host: str) -> int:
-    with socket.socket(family) as free:
-        free.bind((host, 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 def status(host: str, port: int) -> int:
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
@@ -162,15 +156,7 @@ def status(host: str, port: int) -> int:
         connection.close()
 
 
-def has_ipv6() -> bool:
-    try:
-        free_port(socket.AF_INET6, "::1")
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.skipif(not is_free(0, socket.AF_INET6, "::1"), reason="this machine has no IPv6")
 def test_two_addresses_one_of_them_ipv6(start: Start) -> None:
     port = free_port(socket.AF_INET6, "::1")
     serve = start("--web.listen-address", f"[::1]:{port}", *QUIET)
@@ -178,7 +164,7 @@ def test_two_addresses_one_of_them_ipv6(start: Start) -> None:
 
 
 def test_every_interface(start: Start) -> None:
-    port = free_port(socket.AF_INET, "")
+    port = free_port()
     start("--web.listen-address", f":{port}", *QUIET)
     assert status("127.0.0.1", port) == status("localhost", port) == 200
 

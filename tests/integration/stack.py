@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 GPUGLASS = (sys.executable, "-m", "gpuglass")
 SCRAPE_INTERVAL = 1.0
@@ -23,15 +23,6 @@ PATIENCE = 60.0
 T = TypeVar("T")
 Labels = tuple[tuple[str, str], ...]
 Samples = list[tuple[float, float]]
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections."""
-    while True:
-        port = random.randint(21000, 31000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
 
 
 def wait_for(what: str, answer: Callable[[], T], seconds: float = PATIENCE) -> T:

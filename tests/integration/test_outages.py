@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.conftest import Fleet
 from tests.integration.recorder import Recorder
-from tests.integration.stack import SCRAPE_INTERVAL, Labels, Samples, Stack, free_port, wait_for
+from tests.integration.stack import SCRAPE_INTERVAL, Labels, Samples, Stack, wait_for
+from tests.ports import free_port
 
 OUTAGE = 60.0
 # A scrape that comes a little late makes a longer step, but not one of two intervals.

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.conftest import ROOT
-from tests.integration.stack import Program, Stack, environment, free_port, get, wait_for
+from tests.integration.stack import Program, Stack, environment, get, wait_for
+from tests.ports import free_port
 from tests.rules.test_names import OTHERS
 
 SCENARIO = """\

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.simulator.support import RunClient
 
 SCENARIO = """
@@ -80,12 +80,6 @@ def test_gpustat(run_client: RunClient, third_party: Path) -> None:
     assert [gpu["memory.used"] for gpu in gpus] == [51200] + [40960] * 7
     assert {gpu["enforced.power.limit"] for gpu in gpus} == {700}
     assert {gpu["fan.speed"] for gpu in gpus} == {None}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def read(url: str) -> str:

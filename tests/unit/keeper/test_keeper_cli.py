@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 GPUGLASS = (sys.executable, "-m", "gpuglass")
@@ -49,9 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_serves_its_metrics_and_ends_when_told(folder: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     keeper = subprocess.Popen(
         [*GPUGLASS, *keeper_arguments(folder, address), "--targets.check-interval", "60s"],
         env=environment(),
