@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CACHE := .cache
 OUT ?= hardware
+# Tests wait more than they work. A module's tests stay together, so that its fixtures are made once.
+WORKERS ?= 4
 TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
 SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametrics/*.sh)
 
@@ -17,8 +19,8 @@ export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-test: $(VENV)/installed $(TOOLS) ## Install what the tests need, and run them (T="..." for some)
-	$(BIN)/python -m pytest $(T)
+test: $(VENV)/installed $(TOOLS) ## Install what the tests need, and run them (T="..." for some, WORKERS=0 one by one)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(T)
 
 lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML and C
 	$(BIN)/ruff format --check .

@@ -5,8 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.once import once
 
 ROOT = Path(__file__).resolve().parents[1]
+# The folders whose tests take longest, mostly waiting, in the order in which they begin.
+LONGEST = ("integration", "rules", "e2e", "exporter", "hardware")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,31 +20,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long tests begin first, so that no worker is left alone with them at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+
+    items.sort(key=turn)
+
+
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the stand-in driver's library, built from source."""
-    folder = tmp_path_factory.mktemp("simulator")
-    subprocess.run(
-        ["make", "-C", str(ROOT / "simulator"), f"BUILD={folder}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return folder
+
+    def build(folder: Path) -> None:
+        subprocess.run(
+            ["make", "-C", str(ROOT / "simulator"), f"BUILD={folder}"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
+    return once(tmp_path_factory, "simulator", build)
 
 
 @pytest.fixture(scope="session")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with VictoriaMetrics's programs, fetched once and kept in .cache."""
-    folder = tmp_path_factory.mktemp("components")
     programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool")
-    made = subprocess.run(
-        ["bash", str(ROOT / "deploy/native/components.sh"), str(folder), *programs],
-        env={"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return folder / "bin"
+
+    def fetch(folder: Path) -> None:
+        made = subprocess.run(
+            ["bash", str(ROOT / "deploy/native/components.sh"), str(folder), *programs],
+            env={"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert made.returncode == 0, made.stdout + made.stderr
+
+    return once(tmp_path_factory, "components", fetch) / "bin"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pynvml
 import pytest
+from tests.once import locked
 from tests.simulator.support import LOOKS_AGAIN_AFTER, ROOT, Play, RunClient
 
 
@@ -86,13 +87,14 @@ def third_party() -> Path:
     pins = hashlib.sha256("\n".join(PINS).encode()).hexdigest()[:12]
     folder = ROOT / ".cache" / f"third-party-venv-{pins}"
     done = folder / "complete"
-    if not done.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run(
-            [str(folder / "bin" / "pip"), "install", "--quiet", *PINS],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        done.touch()
+    with locked(folder.with_suffix(".lock")):
+        if not done.exists():
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run(
+                [str(folder / "bin" / "pip"), "install", "--quiet", *PINS],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            done.touch()
     return folder / "bin"
