@@ -147,7 +147,9 @@ async def test_every_call_hangs(
     play(scenario, LOADED)
     inside = begin(skip=1.0)
     await inside.wait(lambda: inside.up() == [1, 1])
-    first = psutil.Process().children()
+    children = psutil.Process().children()
+    first = [child for child in children if "gpuglass.probe" in child.cmdline()]
+    assert len(first) == 1
     play(scenario, f"{LOADED}at 0s hang call=*\n")
     await inside.wait(lambda: inside.restarts("silent") == 1)
     assert inside.up() == [0, 0]

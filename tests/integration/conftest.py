@@ -1,4 +1,4 @@
-"""One stack for all integration tests: real VictoriaMetrics, vmagent, keeper and exporters."""
+"""One stack for each module of tests: real VictoriaMetrics, vmagent, keeper and exporters."""
 
 import time
 from collections.abc import Iterator
@@ -36,7 +36,8 @@ class Fleet(NamedTuple):
     start: int
 
 
-@pytest.fixture(scope="session")
+# Not of the session: a fleet that nobody asks any more would work on beside the other tests.
+@pytest.fixture(scope="module")
 def fleet(
     tmp_path_factory: pytest.TempPathFactory, components: Path, simulator: Path
 ) -> Iterator[Fleet]:
