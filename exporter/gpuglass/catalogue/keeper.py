@@ -1,6 +1,6 @@
 """Metrics of the keeper, which publishes the users' targets on the monitoring host."""
 
-from gpuglass.catalogue.model import Metric, Type
+from gpuglass.catalogue.model import Metric, Rollup, Type
 
 TARGETS = Metric(
     "gpuglass_keeper_targets",
@@ -38,6 +38,51 @@ LAST_CHECK = Metric(
     "the keeper",
     unit="seconds",
     digits=0,
+)
+
+# What whoever runs this chose: prices and thresholds, as gauges for the rules to calculate with.
+
+
+def _chosen(name: str, help: str, flag: str, *labels: str, unit: str = "") -> Metric:
+    return Metric(name, Type.GAUGE, help, f"the keeper's {flag}", labels, unit, rollup=Rollup.LAST)
+
+
+KWH_PRICE = _chosen(
+    "gpuglass_cost_kwh_price", "Price of a kilowatt-hour", "--cost.kwh-price", "currency"
+)
+GPU_HOUR_PRICE = _chosen(
+    "gpuglass_cost_gpu_hour_price",
+    "Price of an hour in which one GPU is held",
+    "--cost.gpu-hour-price",
+    "currency",
+)
+PUE = _chosen(
+    "gpuglass_cost_pue",
+    "Energy of the site for each joule of the machines, cooling and supply included (PUE)",
+    "--cost.pue",
+)
+KWH_CARBON = _chosen(
+    "gpuglass_cost_kwh_carbon_grams",
+    "Grams of CO2 equivalent that a kilowatt-hour emits",
+    "--cost.carbon-grams-per-kwh",
+)
+ALERT_TEMPERATURE = _chosen(
+    "gpuglass_alert_temperature_celsius",
+    "Temperature of a GPU's core above which somebody wants to be told",
+    "--alert.temperature-celsius",
+    unit="celsius",
+)
+ALERT_UTILIZATION = _chosen(
+    "gpuglass_alert_utilization_ratio",
+    "Utilisation of a GPU above which somebody wants to be told",
+    "--alert.utilization-ratio",
+    unit="ratio",
+)
+ALERT_MEMORY = _chosen(
+    "gpuglass_alert_memory_ratio",
+    "Share of a GPU's memory above which somebody wants to be told",
+    "--alert.memory-ratio",
+    unit="ratio",
 )
 
 METRICS: tuple[Metric, ...] = tuple(

@@ -3,11 +3,13 @@
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 from prometheus_client import start_http_server
 
 from gpuglass.cli import logs
+from gpuglass.cli.choices import choice_options, choices
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.keeper import metrics
 from gpuglass.keeper.duty import Duty, run
@@ -46,6 +48,7 @@ class _WrongSettingError(click.ClickException):
     show_default=True,
     help="Time between two looks; a change is taken when it has looked the same twice.",
 )
+@choice_options
 @click.option(
     "--web.listen-address",
     "listen_address",
@@ -76,6 +79,7 @@ def command(
     listen_address: str,
     log_level: str,
     log_format: str,
+    **chosen: Any,
 ) -> None:
     """Publish the targets files for vmagent, and keep the last good version of each."""
     logs.configure(log_level, log_format)
@@ -83,9 +87,10 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     host, port = _listen_address(listen_address)
+    told = choices(chosen)
     duties: list[Duty] = [_targets(source, published, interval)]
     try:
-        server, thread = start_http_server(port, host, registry=metrics.registry(duties))
+        server, thread = start_http_server(port, host, registry=metrics.registry([*duties, told]))
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {listen_address} ({error.strerror or error}); "

@@ -41,6 +41,28 @@ def duration(least: float, most: float) -> Callable[[Any], float]:
     return duration
 
 
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def number(least: float, most: float) -> Callable[[Any], float]:
+    """An option's type: a decimal number without an exponent.
+
+    Args:
+        least: The smallest that is accepted.
+        most: The largest that is accepted.
+    """
+
+    def number(value: Any) -> float:
+        if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+            raise click.BadParameter(f"{value!r} is no number; write one such as 0.31")
+        found = float(value)
+        if not least <= found <= most:
+            raise click.BadParameter(f"{value} is not between {least:g} and {most:g}")
+        return found
+
+    return number
+
+
 class SettingsCommand(click.Command):
     """A command whose options are also read from ``GPUGLASS_*`` and from ``--config.file``."""
 

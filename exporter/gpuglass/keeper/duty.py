@@ -7,7 +7,14 @@ from typing import Protocol
 from prometheus_client.metrics_core import Metric
 
 
-class Duty(Protocol):
+class Told(Protocol):
+    """Something that the keeper tells of on its page."""
+
+    def collect(self) -> Iterable[Metric]:
+        """What there is to say of it; called by the thread of the page, at any time."""
+
+
+class Duty(Told, Protocol):
     """One thing that the keeper sees to, in a thread of its own.
 
     Attributes:
@@ -20,9 +27,6 @@ class Duty(Protocol):
 
     def check(self) -> None:
         """Do it once. What goes wrong is logged and counted, never raised."""
-
-    def collect(self) -> Iterable[Metric]:
-        """What there is to say of it; called by the thread of the page, at any time."""
 
 
 def run(duties: Sequence[Duty], stop: threading.Event) -> None:

@@ -8,13 +8,13 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from gpuglass.catalogue.model import Metric
-from gpuglass.keeper.duty import Duty
+from gpuglass.keeper.duty import Told
 
 
-def registry(duties: Sequence[Duty]) -> CollectorRegistry:
-    """A registry with the metrics of the duties and those of the keeper's process."""
+def registry(told: Sequence[Told]) -> CollectorRegistry:
+    """A registry with the metrics of the duties and the like, and those of the keeper's process."""
     made = CollectorRegistry()
-    made.register(_Duties(duties))
+    made.register(_Told(told))
     ProcessCollector(registry=made)
     return made
 
@@ -29,10 +29,10 @@ def counter(metric: Metric) -> CounterMetricFamily:
     return CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
 
 
-class _Duties(Collector):
-    def __init__(self, duties: Sequence[Duty]) -> None:
-        self._duties = duties
+class _Told(Collector):
+    def __init__(self, told: Sequence[Told]) -> None:
+        self._told = told
 
     def collect(self) -> Iterable[Family]:
-        for duty in self._duties:
-            yield from duty.collect()
+        for each in self._told:
+            yield from each.collect()

@@ -53,7 +53,7 @@ def test_it_serves_its_metrics_and_ends_when_told(folder: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     keeper = subprocess.Popen(
         [*GPUGLASS, *keeper_arguments(folder, address), "--targets.check-interval", "60s"],
-        env=environment(),
+        env={**environment(), "GPUGLASS_COST_KWH_PRICE": "0.31", "GPUGLASS_COST_CURRENCY": "eur"},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -67,6 +67,7 @@ def test_it_serves_its_metrics_and_ends_when_told(folder: Path) -> None:
             except OSError:
                 time.sleep(0.05)
         assert 'gpuglass_keeper_targets{file="a.yml"} 1.0' in page
+        assert 'gpuglass_cost_kwh_price{currency="EUR"} 0.31' in page
         assert "process_cpu_seconds_total" in page
         asked = time.monotonic()
         keeper.send_signal(signal.SIGTERM)
@@ -121,6 +122,8 @@ def test_a_published_folder_that_cannot_be_written(folder: Path) -> None:
         (("--targets.check-interval", "2"), "no duration"),
         (("--log.level", "loud"), "--log.level"),
         (("--target.dir", "x"), "No such option"),
+        (("--cost.kwh-price", "0.3"), "--cost.kwh-price needs --cost.currency, such as EUR"),
+        (("--alert.memory-ratio", "95"), "95 is not between 0 and 1"),
     ],
 )
 def test_wrong_settings(folder: Path, arguments: tuple[str, ...], message: str) -> None:

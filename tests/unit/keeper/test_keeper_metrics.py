@@ -9,8 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from gpuglass.catalogue import keeper as catalogue
 from gpuglass.catalogue.model import Metric
 from gpuglass.keeper import metrics
+from gpuglass.keeper.choices import Choices
 from gpuglass.keeper.targets.keeper import FileState, State, TargetsKeeper
 
+CHOICES = Choices(0.31, 2.5, "EUR", 1.3, 380, 83, 0.9, 0.95)
 STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True, None)}, 3, 99.0)
 
 
@@ -18,10 +20,44 @@ STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True,
 def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> None:
     targets = TargetsKeeper(tmp_path, tmp_path)
     targets.state = STATE
-    page = generate_latest(metrics.registry([targets])).decode()
+    page = generate_latest(metrics.registry([targets, CHOICES])).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}
     family = families[metric.family]
     assert (family.type, family.documentation) == (metric.type.value, metric.help)
     for sample in family.samples:
         assert sample.name == metric.name
         assert tuple(sample.labels) == metric.labels
+
+
+def gauges(choices: Choices) -> dict[str, float]:
+    families = text_string_to_metric_families(generate_latest(metrics.registry([choices])).decode())
+    return {
+        f"{sample.name}{sample.labels.get('currency', '')}": sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("gpuglass_")
+    }
+
+
+def test_all_that_was_chosen_is_told() -> None:
+    assert gauges(CHOICES) == {
+        "gpuglass_cost_kwh_priceEUR": 0.31,
+        "gpuglass_cost_gpu_hour_priceEUR": 2.5,
+        "gpuglass_cost_pue": 1.3,
+        "gpuglass_cost_kwh_carbon_grams": 380,
+        "gpuglass_alert_temperature_celsius": 83,
+        "gpuglass_alert_utilization_ratio": 0.9,
+        "gpuglass_alert_memory_ratio": 0.95,
+    }
+
+
+def test_nothing_is_told_that_was_not_chosen() -> None:
+    assert gauges(Choices()) == {}
+    assert gauges(Choices(gpu_hour_price=2, currency="USD")) == {
+        "gpuglass_cost_gpu_hour_priceUSD": 2
+    }
+
+
+@pytest.mark.parametrize("choices", [Choices(kwh_price=0.3, currency="EUR"), Choices(carbon=380)])
+def test_what_counts_energy_counts_the_site_s(choices: Choices) -> None:
+    assert gauges(choices)["gpuglass_cost_pue"] == 1
