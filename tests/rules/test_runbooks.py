@@ -33,6 +33,7 @@ COMPONENTS = {
     "nvlink",
     "fabric",
     "usage",
+    "threshold",
     "node",
     "exporter",
     "stack",
@@ -91,7 +92,7 @@ def test_runbooks_say_how_to_confirm_what_to_do_and_when_to_escalate(page: Path)
     text = page.read_text()
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["Confirm", "Do", "Escalate"]
     query, command = re.findall(r"^```(?:promql)?\n(.+?)\n```", text, re.MULTILINE | re.DOTALL)
-    assert named(query).metrics <= {*CATALOGUE, *OTHERS, "ALERTS"}
+    assert named(query).metrics <= {*CATALOGUE, *OTHERS}
     assert command
 
 
