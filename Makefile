@@ -44,8 +44,9 @@ soak: $(VENV)/installed ## Watch memory for half an hour (MINUTES=90 for more), 
 probe-hardware: $(VENV)/installed ## Learn what only a real GPU can tell, into a new folder (OUT="...")
 	$(BIN)/python -m tests.hardware --out $(OUT)
 
-docs: $(VENV)/installed ## Build docs/metrics.md, the rules on XIDs and the runbooks' index
+docs: $(VENV)/installed ## Build docs/metrics.md, recording rules, the rules on XIDs and the runbooks' index
 	$(BIN)/python docs/build_metrics.py
+	$(BIN)/python docs/build_records.py
 	$(BIN)/python docs/build_alerts.py
 
 build: $(VENV)/installed ## Build the wheel and the source archive into dist/

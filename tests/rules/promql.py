@@ -18,11 +18,14 @@ _WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan", "keep_metric_na
 
 @dataclass
 class Named:
-    """What an expression names: selectors by metric, and labels that it groups or joins by."""
+    """What an expression names: selectors by metric, labels that it groups or joins by, functions,
+    and the texts that it gives to these, quoted.
+    """
 
     selectors: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     grouping: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
+    texts: list[str] = field(default_factory=list)
 
     @property
     def metrics(self) -> set[str]:
@@ -39,6 +42,8 @@ def named(expression: str) -> Named:
         kind, text = tokens[at]
         following = tokens[at + 1][1] if at + 1 < len(tokens) else ""
         at += 1
+        if kind == "text":
+            found.texts.append(text)
         if kind != "name" or text.lower() in _WORDS:
             if text == "{":
                 raise ValueError(f"a selector without a metric in {expression!r}")

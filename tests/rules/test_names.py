@@ -4,11 +4,13 @@ import re
 
 import pytest
 from tests.conftest import ROOT
+from tests.rules.conftest import RECORDS as RECORD_FILES
 from tests.rules.conftest import rules
 from tests.rules.promql import named
 
 from gpuglass.catalogue import exporter, gpu, host, keeper
 from gpuglass.catalogue.model import Metric
+from gpuglass.catalogue.records import RECORDS
 
 CATALOGUE: dict[str, Metric] = {
     metric.name: metric for module in (gpu, host, exporter, keeper) for metric in module.METRICS
@@ -27,6 +29,10 @@ OTHERS = {
     "vmalert_execution_errors_total": (),
     "vmalert_alerts_send_errors_total": ("addr",),
     "vmalert_config_last_reload_successful": (),
+    # vmalert's, of every alert; with the labels of its rule besides.
+    "ALERTS": ("alertname", "alertstate", "severity", "component", "action", "gpu", "uuid"),
+    # What other rules record.
+    **{record.name: record.labels for record in RECORDS},
 }
 # Of the scrape, of every sample of the exporter, and what our targets' README speaks of.
 EVERYWHERE = {"job", "instance", "node", "cluster"}
@@ -36,6 +42,9 @@ CHECKED_OTHERWISE = {
     ("gpuglass_collector_failure_info", "reason"),
 }
 RULES = {rule["alert"]: rule for rule in rules()}
+EXPRESSIONS = {
+    rule.get("alert", rule.get("record")): rule["expr"] for rule in [*rules(), *rules(RECORD_FILES)]
+}
 PAGE = (ROOT / "tests/golden/page.prom").read_text()
 # On other cards, drivers and machines than the golden page's.
 ELSEWHERE = {
@@ -49,21 +58,22 @@ def labels_of(metric: str) -> set[str]:
     return {*own, *EVERYWHERE}
 
 
-@pytest.mark.parametrize("alert", RULES)
-def test_metrics_and_labels_exist(alert: str) -> None:
-    found = named(RULES[alert]["expr"])
+@pytest.mark.parametrize("rule", EXPRESSIONS)
+def test_metrics_and_labels_exist(rule: str) -> None:
+    found = named(EXPRESSIONS[rule])
     assert found.metrics <= {*CATALOGUE, *OTHERS}
     for metric, matchers in found.selectors:
         assert set(matchers) <= labels_of(metric), metric
     if found.metrics:
-        assert found.grouping <= set.union(*(labels_of(metric) for metric in found.metrics))
+        given = {text[1:-1] for text in found.texts}
+        assert found.grouping <= given.union(*(labels_of(metric) for metric in found.metrics))
 
 
-@pytest.mark.parametrize("alert", RULES)
-def test_label_values_are_published(alert: str) -> None:
-    for metric, matchers in named(RULES[alert]["expr"]).selectors:
+@pytest.mark.parametrize("rule", EXPRESSIONS)
+def test_label_values_are_published(rule: str) -> None:
+    for metric, matchers in named(EXPRESSIONS[rule]).selectors:
         for label, pattern in matchers.items():
-            if metric not in CATALOGUE or (metric, label) in CHECKED_OTHERWISE:
+            if metric not in CATALOGUE or (metric, label) in CHECKED_OTHERWISE or not pattern:
                 continue
             shown = set(re.findall(rf'^{metric}{{.*?\b{label}="([^"]*)"', PAGE, re.MULTILINE))
             shown |= ELSEWHERE.get((metric, label), set())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.rules.conftest import ALERTS, RULES, rules
+from tests.rules.conftest import ALERTS, RULES, rules, unit_test
 
 CASES = sorted((RULES / "tests").glob("*.yml"))
 
@@ -28,25 +28,17 @@ def stripped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [path.name for path in CASES])
 def test_rules_fire_and_stay_silent(name: str, stripped: Path, components: Path) -> None:
-    made = subprocess.run(
-        [
-            components / "vmalert-tool",
-            "unittest",
-            f"--files={stripped / 'tests' / name}",
-            "--disableAlertgroupLabel",
-        ],
-        cwd=stripped / "tests",
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert made.returncode == 0 and "SUCCESS" in made.stdout, made.stdout + made.stderr
+    unit_test(components, stripped / "tests" / name)
 
 
 def test_vmalert_reads_all_rules_without_a_warning(components: Path) -> None:
     made = subprocess.run(
-        [components / "vmalert", "-dryRun", f"-rule={RULES}/alerts/*.yml", "-loggerLevel=WARN"],
+        [
+            components / "vmalert",
+            "-dryRun",
+            *(f"-rule={RULES}/{folder}/*.yml" for folder in ("alerts", "records")),
+            "-loggerLevel=WARN",
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -19,6 +19,7 @@ class Rollup(enum.Enum):
     MIN_AVG_MAX = "min, average, max"
     MINUTE = "min, average, max of each minute only"
     LAST = "last value"
+    SUM = "sum"
     NONE = "raw only"
 
 
