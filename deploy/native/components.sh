@@ -9,9 +9,10 @@ readonly here
 # shellcheck source=/dev/null
 . "$here/packages.sh"
 readonly default_names=(victoria-metrics vmagent)
-# Of the same archives and packages; asked for by name only.
-readonly more_names=(vmalert vmalert-tool)
+# Asked for by name only.
+readonly more_names=(vmalert vmalert-tool alertmanager amtool)
 readonly release_url=${GPUGLASS_RELEASE_URL:-https://github.com/VictoriaMetrics/VictoriaMetrics/releases/download}
+readonly alertmanager_url=${GPUGLASS_ALERTMANAGER_RELEASE_URL:-https://github.com/prometheus/alertmanager/releases/download}
 readonly checksums=${GPUGLASS_RELEASE_CHECKSUMS:-$here/checksums.txt}
 readonly cache=${GPUGLASS_COMPONENTS_CACHE:-}
 
@@ -19,14 +20,15 @@ usage() {
     cat <<'USAGE'
 usage: components.sh DEST [NAME...]
 
-Makes DEST/bin/NAME for each NAME (default: victoria-metrics vmagent; besides: vmalert vmalert-tool), a link
-or a file, from the first of PATH, the official release (pinned in checksums.txt) and the distribution's
-packages (unpacked privately).
+Makes DEST/bin/NAME for each NAME (default: victoria-metrics vmagent; besides: vmalert vmalert-tool
+alertmanager amtool), a link or a file, from the first of PATH, the official release (pinned in checksums.txt)
+and the distribution's packages (unpacked privately).
 
 environment:
   GPUGLASS_COMPONENTS_CACHE     folder that keeps what was downloaded; looked in before any download
   GPUGLASS_COMPONENTS_SOURCES   the sources to try, in order (default: "path release packages")
-  GPUGLASS_RELEASE_URL          a mirror of the releases
+  GPUGLASS_RELEASE_URL          a mirror of VictoriaMetrics's releases
+  GPUGLASS_ALERTMANAGER_RELEASE_URL  a mirror of Alertmanager's releases
   GPUGLASS_RELEASE_CHECKSUMS    another file of pinned checksums
 USAGE
 }
@@ -46,23 +48,23 @@ note() {
 }
 
 flags_of() {
-    # Our rules have eval_delay, which came with this flag.
-    [ "$1" != vmalert ] || say -rule.evalDelay
+    # Of the same age as the flags of Alertmanager that we use: an older one judges by other rules.
+    [ "$1" != amtool ] || say --enable-feature
     [ -e "$here/programs/$1.conf" ] || return 0
-    sed -nE 's/^[[:space:]]+"?(-[A-Za-z][A-Za-z0-9.]*)=.*/\1/p' "$here/programs/$1.conf"
+    sed -nE 's/^[[:space:]]+"?(--?[A-Za-z][A-Za-z0-9.-]*)=.*/\1/p' "$here/programs/$1.conf"
 }
 
 # Prints what keeps FILE from serving as NAME; nothing when it will do.
 unfit() {
     local name=$1 file=$2 help flag missing=()
     # The programs print their flags and leave with a code that changed between versions.
-    help=$("$file" -help </dev/null 2>&1) || true
+    help=$("$file" --help </dev/null 2>&1) || true
     if ! grep -qE '^ +--?[A-Za-z]' <<<"$help"; then
         say "does not run here"
         return
     fi
     for flag in $(flags_of "$name"); do
-        grep -qE "^ +${flag//./\\.}( |\$)" <<<"$help" || missing+=("$flag")
+        grep -qE "^ +${flag//./\\.}([ =]|\$)" <<<"$help" || missing+=("$flag")
     done
     [ ${#missing[@]} -eq 0 ] || say "does not know ${missing[*]}"
 }
@@ -76,34 +78,47 @@ take() {
         return 1
     fi
     if [ "$how" = link ]; then
-        ln -sfn -- "$file" "$work/$name.new"
+        ln -sfn -- "$file" "$work/$name"
     else
-        install -m 755 -- "$file" "$work/$name.new"
-        keep_in_cache "$name" "$work/$name.new"
+        copy_program "$file" "$work/$name"
+        keep_in_cache "$name"
     fi
-    mv -fT -- "$work/$name.new" "$dest/bin/$name"
+    move_program "$work/$name" "$dest/bin/$name"
     say "$name: from $origin"
 }
 
+# A program may need a folder beside it, of its name and ".d".
+copy_program() {
+    install -m 755 -- "$1" "$2"
+    rm -rf -- "$2.d"
+    [ ! -d "$1.d" ] || cp -R -- "$1.d" "$2.d"
+}
+
+move_program() {
+    rm -rf -- "$2.d"
+    [ ! -d "$1.d" ] || mv -T -- "$1.d" "$2.d"
+    mv -fT -- "$1" "$2"
+}
+
 keep_in_cache() {
-    local name=$1 file=$2
+    local name=$1 folder=$cache/$arch
     [ -n "$cache" ] || return 0
-    mkdir -p -- "$cache/$arch" 2>/dev/null && install -m 755 -- "$file" "$cache/$arch/.$name.$$" 2>/dev/null &&
-        mv -f -- "$cache/$arch/.$name.$$" "$cache/$arch/$name" || true
+    mkdir -p -- "$folder" 2>/dev/null && copy_program "$work/$name" "$folder/.$name.$$" 2>/dev/null &&
+        move_program "$folder/.$name.$$" "$folder/$name" || true
 }
 
 from_cache() {
     local name=$1
     [ -n "$cache" ] && [ -x "$cache/$arch/$name" ] || return 1
-    install -m 755 -- "$cache/$arch/$name" "$work/$name.new"
-    [ -z "$(unfit "$name" "$work/$name.new")" ] || return 1
-    mv -fT -- "$work/$name.new" "$dest/bin/$name"
+    copy_program "$cache/$arch/$name" "$work/$name"
+    [ -z "$(unfit "$name" "$work/$name")" ] || return 1
+    move_program "$work/$name" "$dest/bin/$name"
     say "$name: from the cache $cache"
 }
 
 from_path() {
     local name=$1 candidate file
-    for candidate in "$name" "$name-prod"; do
+    for candidate in "$name" "$name-prod" "prometheus-$name"; do
         while IFS= read -r file; do
             [[ $file != "$dest"/* ]] || continue
             take "$name" "$file" link "PATH ($file)" && return 0
@@ -114,9 +129,26 @@ from_path() {
 
 # The archive that holds NAME, as checksums.txt spells it: "SHA256  FILE".
 pinned() {
-    local family=vmutils
-    [ "$1" != victoria-metrics ] || family=victoria-metrics
-    grep -E "^[0-9a-f]{64}  $family-linux-$arch-v[0-9.]+\.tar\.gz\$" "$checksums" 2>/dev/null | head -n 1
+    local file
+    case $1 in
+    alertmanager | amtool) file="alertmanager-[0-9.]+\.linux-$arch" ;;
+    victoria-metrics) file="victoria-metrics-linux-$arch-v[0-9.]+" ;;
+    *) file="vmutils-linux-$arch-v[0-9.]+" ;;
+    esac
+    grep -E "^[0-9a-f]{64}  $file\.tar\.gz\$" "$checksums" 2>/dev/null | head -n 1
+}
+
+# The version in an archive's name, with its v.
+version_of() {
+    sed -E 's/.*-v?([0-9]+(\.[0-9]+)+)(\.linux-.*)?\.tar\.gz$/v\1/' <<<"$1"
+}
+
+# Where the releases with a program, or with an archive, lie.
+site_of() {
+    case $1 in
+    alertmanager* | amtool) say "$alertmanager_url" ;;
+    *) say "$release_url" ;;
+    esac
 }
 
 download() {
@@ -143,9 +175,8 @@ fetch_archive() {
     local sum=$1 archive=$2 folder=$3 version reason
     [ ! -e "$folder.failed" ] || return 1
     [ ! -d "$folder" ] || return 0
-    version=v${archive##*-v}
-    version=${version%.tar.gz}
-    if ! reason=$(download "$release_url/$version/$archive" "$work/$archive" 2>&1); then
+    version=$(version_of "$archive")
+    if ! reason=$(download "$(site_of "$archive")/$version/$archive" "$work/$archive" 2>&1); then
         note "release $version: $archive could not be downloaded (${reason:-no reason given})"
     elif [ "$(sha256sum <"$work/$archive")" != "$sum  -" ]; then
         note "release $version: $archive does not have the pinned checksum, refused"
@@ -171,26 +202,60 @@ from_release() {
     archive=${line##* }
     folder=$work/${archive%.tar.gz}
     fetch_archive "$sum" "$archive" "$folder" || return 1
-    take "$name" "$folder/$name-prod" copy "the official release (${archive%.tar.gz})"
+    case $archive in
+    alertmanager-*) folder=$folder/${archive%.tar.gz} ;;
+    *) name+=-prod ;;
+    esac
+    take "$1" "$folder/$name" copy "the official release (${archive%.tar.gz})"
 }
 
 from_packages() {
-    local name=$1 suite folder reason
+    local name=$1 package=victoria-metrics program=$1 suite folder reason
+    case $name in
+    alertmanager) package=prometheus-alertmanager program=$package ;;
+    amtool) package=prometheus-alertmanager ;;
+    esac
     for suite in $(package_suites); do
-        folder=$work/packages-$suite
+        folder=$work/packages-$suite-$package
         if [ ! -d "$folder" ]; then
             say "looking into the packages of $suite"
-            reason=$(unpack_packages "$folder" "$suite" victoria-metrics) || note "packages of $suite: $reason"
+            reason=$(unpack_packages "$folder" "$suite" "$package") || note "packages of $suite: $reason"
         fi
         if [ ! -d "$folder/unpacked" ]; then
             continue
-        elif [ ! -x "$folder/unpacked/usr/bin/$name" ]; then
+        elif [ ! -x "$folder/unpacked/usr/bin/$program" ]; then
             note "$name: not in the package of $suite"
-        elif take "$name" "$folder/unpacked/usr/bin/$name" copy "the package of $suite"; then
+        elif detach "$folder/unpacked" "$program" && take "$name" "$detached" copy "the package of $suite"; then
             return 0
         fi
     done
     return 1
+}
+
+# Debian's Alertmanager reads the texts of messages from a fixed folder, which is not there when the
+# package is unpacked privately. Such a copy is made to look for them under a descriptor, which its starter opens.
+readonly fixed_folder=/usr/share/prometheus/alertmanager
+readonly open_folder=/proc/self/fd/9/./././././././././
+
+# Sets detached: PROGRAM of the unpacked package ROOT, such that it runs where it is.
+detach() {
+    local root=$1 program=$1/usr/bin/$2
+    detached=$program
+    [ -d "$root$fixed_folder" ] && grep -qaF "$fixed_folder" "$program" || return 0
+    [ ${#open_folder} = ${#fixed_folder} ] || die "the two folders differ in length"
+    detached=$root/$2
+    rm -rf -- "$detached.d"
+    cp -R -- "$root$fixed_folder" "$detached.d"
+    LC_ALL=C sed "s|$fixed_folder|$open_folder|g" "$program" >"$detached.d/program"
+    chmod 755 "$detached.d/program"
+    cat >"$detached" <<STARTER
+#!/bin/sh
+# Starts a copy of $2 that finds its files without being installed ($(sha256sum <"$program" | cut -c 1-16)).
+file=\$(readlink -f -- "\$0")
+exec 9<"\$file.d"
+exec "\$file.d/program" "\$@"
+STARTER
+    chmod 755 "$detached"
 }
 
 provide() {
@@ -211,7 +276,7 @@ provide() {
         esac
     done
     die "$name cannot be had ($(joined "${tried[@]:-not on PATH}"));" \
-        "put a recent $name on PATH, or allow this machine to reach $release_url, and run this again"
+        "put a recent $name on PATH, or allow this machine to reach $(site_of "$name"), and run this again"
 }
 
 joined() {
