@@ -48,7 +48,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with VictoriaMetrics's programs, fetched once and kept in .cache."""
-    programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool")
+    programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "alertmanager")
 
     def fetch(folder: Path) -> None:
         made = subprocess.run(

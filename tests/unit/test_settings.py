@@ -267,7 +267,7 @@ BAD: list[tuple[str, str, str]] = [
     ("web.timeout", "0s", "between"),
     ("probe.interval", "1", "no duration"),
     ("probe.interval", "-1s", "no duration"),
-    ("probe.interval", "1d", "no duration"),
+    ("probe.interval", "1w", "no duration"),
     ("probe.interval", "nan", "no duration"),
     ("probe.interval", "1ms", "between"),
     ("probe.interval", "61s", "between"),

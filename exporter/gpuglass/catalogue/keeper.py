@@ -1,4 +1,4 @@
-"""Metrics of the keeper, which publishes the users' targets on the monitoring host."""
+"""Metrics of the keeper, which runs on the monitoring host."""
 
 from gpuglass.catalogue.model import Metric, Rollup, Type
 
@@ -38,6 +38,24 @@ LAST_CHECK = Metric(
     "the keeper",
     unit="seconds",
     digits=0,
+)
+ACKNOWLEDGEMENTS = Metric(
+    "gpuglass_keeper_acknowledgements",
+    Type.GAUGE,
+    "Acknowledgements of alerts that are in force; absent while Alertmanager does not answer",
+    "Alertmanager",
+)
+ACKNOWLEDGEMENTS_ENDED = Metric(
+    "gpuglass_keeper_acknowledgements_ended_total",
+    Type.COUNTER,
+    "Acknowledgements that were ended because their alerts had",
+    "the keeper",
+)
+ALERTMANAGER_ERRORS = Metric(
+    "gpuglass_keeper_alertmanager_errors_total",
+    Type.COUNTER,
+    "Checks of acknowledgements in which Alertmanager did not answer, or refused",
+    "the keeper",
 )
 
 # What whoever runs this chose: prices and thresholds, as gauges for the rules to calculate with.

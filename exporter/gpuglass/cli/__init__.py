@@ -7,7 +7,11 @@ import click
 
 import gpuglass
 
-_COMMANDS = ("serve", "config", "release", "keeper", "targets", "status")
+_COMMANDS = (
+    *("serve", "config", "release"),
+    *("keeper", "targets", "status"),
+    *("alerts", "maintenance"),
+)
 
 
 class _LazyGroup(click.Group):

@@ -11,7 +11,10 @@ from prometheus_client import start_http_server
 from gpuglass.cli import logs
 from gpuglass.cli.choices import choice_options, choices
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
+from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.keeper import metrics
+from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
+from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.duty import Duty, run
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.keeper import TargetsKeeper
@@ -49,6 +52,7 @@ class _WrongSettingError(click.ClickException):
     help="Time between two looks; a change is taken when it has looked the same twice.",
 )
 @choice_options
+@alertmanager_option
 @click.option(
     "--web.listen-address",
     "listen_address",
@@ -76,19 +80,23 @@ def command(
     source: Path,
     published: Path,
     interval: float,
+    alertmanager_url: str,
     listen_address: str,
     log_level: str,
     log_format: str,
     **chosen: Any,
 ) -> None:
-    """Publish the targets files for vmagent, and keep the last good version of each."""
+    """Publish what people write for vmagent if it is good, and end acknowledgements in time."""
     logs.configure(log_level, log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     host, port = _listen_address(listen_address)
     told = choices(chosen)
-    duties: list[Duty] = [_targets(source, published, interval)]
+    duties: list[Duty] = [
+        _targets(source, published, interval),
+        AcknowledgementsKeeper(Alertmanager(alertmanager_url)),
+    ]
     try:
         server, thread = start_http_server(port, host, registry=metrics.registry([*duties, told]))
     except OSError as error:

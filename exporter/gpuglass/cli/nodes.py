@@ -125,6 +125,23 @@ def fetch(url: str) -> list[Node]:
     return sorted(nodes.values(), key=lambda n: (n.node, n.instance))
 
 
+def names(url: str) -> list[set[str]]:
+    """What each node is called: by its targets, and by its exporter, within the last day.
+
+    Args:
+        url: Where VictoriaMetrics is, without a slash at its end.
+
+    Raises:
+        QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
+    """
+    seen = f'last_over_time({{__name__=~"up|{exporter.BUILD_INFO.name}",job="gpu"}}[1d])'
+    found: dict[str, set[str]] = {}
+    for labels, _ in _query(url, f"count by (instance, node) ({seen})"):
+        if "node" in labels:
+            found.setdefault(labels["instance"], set()).add(labels["node"])
+    return list(found.values())
+
+
 def _add(node: Node, labels: dict[str, str], value: float) -> None:
     name = labels["__name__"]
     if name in _HOST_GAUGES:

@@ -1,13 +1,13 @@
 """``gpuglass release``: the GPUs are let go for a while."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gpuglass.cli.settings import SettingsCommand, duration
+from gpuglass.cli.tables import moment
 from gpuglass.control import client, commands, places
 
 
@@ -44,14 +44,15 @@ def command(seconds: float | None, end: bool, control_socket: Path | None) -> No
     if until is None:
         click.echo("this exporter reads no GPUs: there is nothing to let go")
         return
-    moment = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(float(until)))
     if left_behind:
         pids = ", ".join(str(int(pid)) for pid in left_behind)
         raise click.ClickException(
             f"a process of the exporter does not end and may still hold GPUs: {pids}; it hangs in "
-            f"the driver, and is not killed. No other one is started until {moment}"
+            f"the driver, and is not killed. No other one is started until {moment(float(until))}"
         )
-    click.echo(f"the GPUs are let go until {moment}; before that: gpuglass release --end")
+    click.echo(
+        f"the GPUs are let go until {moment(float(until))}; before that: gpuglass release --end"
+    )
 
 
 def _ask(control_socket: Path | None, request: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,12 @@ import click
 FILE_OPTION = "config.file"
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def duration(least: float, most: float) -> Callable[[Any], float]:
-    """An option's type: a Prometheus duration (``500ms``, ``1s``, ``5m``, ``2h``), as seconds.
+    """An option's type: a Prometheus duration (``500ms``, ``5m``, ``2h``, ``7d``), as seconds.
 
     Args:
         least: The shortest that is accepted, in seconds.
@@ -61,6 +61,13 @@ def number(least: float, most: float) -> Callable[[Any], float]:
         return found
 
     return number
+
+
+def url(value: Any) -> str:
+    """An option's type: where something answers by HTTP, without a slash at its end."""
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} is no URL; begin it with http://")
+    return value.rstrip("/")
 
 
 class SettingsCommand(click.Command):

@@ -9,6 +9,8 @@ import click
 
 from gpuglass.cli.nodes import Gpu, Node, QueryError, fetch
 from gpuglass.cli.settings import SettingsCommand, duration
+from gpuglass.cli.settings import url as url_type
+from gpuglass.cli.tables import ago, aligned
 
 _PAUSE = 0.5
 # How much longer to wait for what is a rate, and needs two scrapes.
@@ -20,6 +22,7 @@ _GIB = 1 << 30
 @click.option(
     "--victoriametrics.url",
     "url",
+    type=url_type,
     default="http://127.0.0.1:8428",
     show_default=True,
     help="Address of VictoriaMetrics.",
@@ -35,9 +38,7 @@ _GIB = 1 << 30
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
 def command(url: str, wait: float, as_json: bool) -> None:
     """Print each node and its GPUs as VictoriaMetrics has them now."""
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"--victoriametrics.url: {url!r} is no URL; begin it with http://")
-    nodes = _nodes_within(url.rstrip("/"), wait)
+    nodes = _nodes_within(url, wait)
     if as_json:
         click.echo(json.dumps({"nodes": [dataclasses.asdict(n) for n in nodes]}, indent=2))
     else:
@@ -91,7 +92,7 @@ def render(nodes: list[Node], now: float) -> str:
         cards += [_card(node, gpu) for gpu in node.gpus]
         if node.up and not node.gpus:
             cards.append((node.node, "-", f"no GPU: {node.gpu_problem or 'none seen yet'}"))
-    return _aligned(hosts) + "\n\n" + _aligned(cards)
+    return aligned(hosts) + "\n\n" + aligned(cards)
 
 
 def _state(node: Node, now: float) -> str:
@@ -99,14 +100,7 @@ def _state(node: Node, now: float) -> str:
         return "up"
     if node.last_seen_timestamp_seconds is None:
         return "down, not seen for a day"
-    return f"down, seen {_ago(now - node.last_seen_timestamp_seconds)} ago"
-
-
-def _ago(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
+    return f"down, seen {ago(now - node.last_seen_timestamp_seconds)} ago"
 
 
 def _host_memory(node: Node) -> str:
@@ -138,13 +132,3 @@ def _of(part: float | None, whole: float | None, form: Callable[[float], str], u
         return "-"
     shown = ["-" if value is None else form(value) for value in (part, whole)]
     return f"{' / '.join(shown)} {unit}"
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(r[i]) for r in rows if i + 1 < len(r)) for i in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join(
-            [*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), *row[len(widths) :]]
-        ).rstrip()
-        for row in rows
-    )

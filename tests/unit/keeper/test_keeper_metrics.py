@@ -9,10 +9,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from gpuglass.catalogue import keeper as catalogue
 from gpuglass.catalogue.model import Metric
 from gpuglass.keeper import metrics
+from gpuglass.keeper.alertmanager import acknowledgements
+from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
+from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.choices import Choices
 from gpuglass.keeper.targets.keeper import FileState, State, TargetsKeeper
 
 CHOICES = Choices(0.31, 2.5, "EUR", 1.3, 380, 83, 0.9, 0.95)
+ACKNOWLEDGED = acknowledgements.State(held=2, ended=5, errors=1)
 STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True, None)}, 3, 99.0)
 
 
@@ -20,7 +24,9 @@ STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True,
 def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> None:
     targets = TargetsKeeper(tmp_path, tmp_path)
     targets.state = STATE
-    page = generate_latest(metrics.registry([targets, CHOICES])).decode()
+    acks = AcknowledgementsKeeper(Alertmanager("http://127.0.0.1:1"))
+    acks.state = ACKNOWLEDGED
+    page = generate_latest(metrics.registry([targets, acks, CHOICES])).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}
     family = families[metric.family]
     assert (family.type, family.documentation) == (metric.type.value, metric.help)

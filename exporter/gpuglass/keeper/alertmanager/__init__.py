@@ -1,0 +1,1 @@
+"""Alertmanager: its alerts, and the silences that we make there."""
