@@ -3,8 +3,10 @@
 import asyncio
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +73,36 @@ async def test_every_form_of_a_page_is_the_same_page() -> None:
         assert zlib.decompress(compressed, 31) == exporter.page(openmetrics)
     assert exporter.page(openmetrics=True).endswith(b"# EOF\n")
     assert b"# EOF" not in exporter.page()
+
+
+def test_news_of_the_host_wait_a_moment_for_those_of_the_gpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that a second of readings is written once, and a scrape in between waits for nothing."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    exporter = Exporter(replace(SETTINGS, groups={"core": 1.0}), [])
+    written = 0
+
+    def count(blocks: object) -> None:
+        nonlocal written
+        written += 1
+
+    monkeypatch.setattr(exporter._page, "update", count)
+    exporter.page()
+    now += 1
+    exporter._hosts.changed_at = now
+    now += 0.05
+    exporter.page()
+    assert written == 1
+    now += 0.06
+    exporter.page()
+    assert written == 2
+    now += 1
+    exporter._hosts.changed_at = exporter._devices.changed_at = now
+    now += 0.01
+    exporter.page()
+    assert written == 3
 
 
 def test_cpu_of_probes_never_falls_and_counts_all_that_live() -> None:

@@ -35,6 +35,26 @@ async def test_what_cannot_be_used_does_not_stop_the_rest(
     assert "cannot be used" in caplog.text
 
 
+async def test_half_of_what_is_told_is_no_news_yet(supervise: Supervise, tmp_path: Path) -> None:
+    rest = tmp_path / "rest"
+    supervised = supervise(
+        f"""
+        say(DRIVER + {ALIVE[:5]!r})
+        sys.stdout.flush()
+        while not os.path.exists({str(rest)!r}):
+            time.sleep(0.01)
+        say({ALIVE[5:]!r})
+        sys.stdout.flush()
+        time.sleep(60)
+        """
+    )
+    await supervised.wait(lambda: supervised.devices.status(0).failure == "")
+    await asyncio.sleep(0.05)
+    assert supervised.devices.changed_at == 0
+    rest.touch()
+    await supervised.wait(lambda: supervised.devices.changed_at > 0)
+
+
 @pytest.mark.parametrize("first", [b"", TWO_GPUS], ids=["in its start", "in each GPU's first call"])
 async def test_a_probe_that_hangs_before_its_first_answer_is_replaced(
     supervise: Supervise, monkeypatch: pytest.MonkeyPatch, first: bytes

@@ -53,7 +53,7 @@ class Devices:
         new_usage: Makes what keeps the processes and owners of a GPU, from its UUID.
 
     Attributes:
-        changed_at: When something new was told last, in seconds of CLOCK_MONOTONIC.
+        changed_at: When something new was told to its end, in seconds of CLOCK_MONOTONIC.
         round: Set when the probe has told all that it read in a round.
     """
 
@@ -76,10 +76,11 @@ class Devices:
         self._renewing = False
         self._last_success: float | None = None
         self.changed_at = 0.0
+        self._news = False
         self.round = asyncio.Event()
 
     def take(self, frame: frames.Frame) -> None:
-        """Take what the probe tells.
+        """Take what the probe tells; a change counts from the next ``settle`` on.
 
         Raises:
             ValueError: The frame speaks of a GPU that was not announced.
@@ -90,7 +91,7 @@ class Devices:
             return
         if isinstance(frame, frames.Thread):
             return
-        self.changed_at = time.monotonic()
+        self._news = True
         if isinstance(frame, frames.Reading):
             self._gpu(frame.uuid).read(frame)
             self._last_success = time.time() // 1
@@ -110,6 +111,12 @@ class Devices:
         elif isinstance(frame, frames.Failure):
             self._fail(frame)
 
+    def settle(self) -> None:
+        """Take the news that all was told for now: half a round is not worth a page."""
+        if self._news:
+            self._news = False
+            self.changed_at = time.monotonic()
+
     def end(self, reason: str, renewed: bool = False) -> None:
         """Take the news that the probe is gone.
 
@@ -118,6 +125,7 @@ class Devices:
             renewed: Whether nothing was wrong with it: what it has read is still current, for as
                 long as a reading may be late.
         """
+        self.changed_at = time.monotonic()
         self._listed, self._unannounced, self._waiting = {}, {}, []
         self._renewing = renewed and not self._failure
         if self._renewing:

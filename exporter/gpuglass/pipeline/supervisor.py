@@ -261,18 +261,28 @@ class Supervisor:
         return False
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
-        while True:
-            try:
-                line = await stream.readline()
-                if not line:
-                    return
-                self._heard = time.monotonic()
-                frame = frames.decode(line)
-                if isinstance(frame, frames.Thread):
-                    self._threads[frame.ident] = frame.gpu
-                self._devices.take(frame)
-            except Exception as error:  # one bad frame must not end the others
-                _log.error("the probe sends what cannot be used: %r", error)
+        rest = b""
+        while chunk := await stream.read(_LONGEST_FRAME):
+            self._heard = time.monotonic()
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line)
+                # A scrape need not wait for the frames of all GPUs.
+                await asyncio.sleep(0)
+            if not rest:
+                self._devices.settle()
+            elif len(rest) > _LONGEST_FRAME:
+                _log.error("the probe sends a line without end")
+                rest = b""
+
+    def _take(self, line: bytes) -> None:
+        try:
+            frame = frames.decode(line)
+            if isinstance(frame, frames.Thread):
+                self._threads[frame.ident] = frame.gpu
+            self._devices.take(frame)
+        except Exception as error:  # one bad frame must not end the others
+            _log.error("the probe sends what cannot be used: %r", error)
 
     async def _end(self) -> None:
         """Ask the probe to end; leave it behind if it does not."""
