@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import yaml
 
 MAX_DEPTH = 8
+MAX_BYTES = 10_000_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER: Any = yaml.resolver.Resolver()
@@ -77,12 +78,43 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
-def load(text: str, *, is_json: bool = False) -> Node | None:
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a file: where, what, and what to do."""
+
+    file: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}"
+
+
+def decode(content: bytes) -> str:
+    """The text of a file, whatever its bytes are.
+
+    Raises:
+        DocumentError: It is too large, or not UTF-8.
+    """
+    if len(content) > MAX_BYTES:
+        what = f"larger than {MAX_BYTES // 1_000_000} MB; split it into several files"
+        raise DocumentError(1, what)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
+        line = content.count(b"\n", 0, at) + 1
+        what = f"not UTF-8 text (byte 0x{content[at]:02x}); save the file as UTF-8"
+        raise DocumentError(line, what) from None
+
+
+def load(text: str, *, is_json: bool = False, max_depth: int = MAX_DEPTH) -> Node | None:
     """Build the tree of one document.
 
     Args:
         text: The whole text.
         is_json: Hold it to JSON's rules instead of YAML's.
+        max_depth: How deep lists and mappings may lie in each other.
 
     Returns:
         The root, or None for a text without a document in it.
@@ -98,7 +130,7 @@ def load(text: str, *, is_json: bool = False) -> Node | None:
         # JSON is YAML but for such pairs, and for tabs, which it may have anywhere but in a string.
         text = without_surrogate_pairs(text).replace("\t", " ")
     try:
-        return _Builder(yaml.parse(text, Loader=_LOADER)).document()
+        return _Builder(yaml.parse(text, Loader=_LOADER), max_depth).document()
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(text, error) from None
 
@@ -131,7 +163,7 @@ def _check_json(text: str) -> None:
     except json.JSONDecodeError as error:
         raise DocumentError(error.lineno, f"not valid JSON: {error.msg}; correct it") from None
     except RecursionError:
-        raise DocumentError(1, "nested too deeply; write a list of groups") from None
+        raise DocumentError(1, "nested too deeply; write it with fewer levels") from None
     except ValueError:  # a number with more digits than Python converts
         raise DocumentError(1, "not valid JSON: a number is too long; correct it") from None
 
@@ -154,8 +186,9 @@ def _syntax_error(text: str, error: yaml.MarkedYAMLError) -> DocumentError:
 class _Builder:
     """One pass over the events of one text."""
 
-    def __init__(self, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, events: Iterator[yaml.Event], max_depth: int) -> None:
         self._events = events
+        self._max_depth = max_depth
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node | None:
@@ -171,8 +204,8 @@ class _Builder:
         return None if isinstance(root, Scalar) and root.kind == "nothing" else root
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
-        if depth > MAX_DEPTH:
-            raise DocumentError(_line(event), "nested too deeply; write a list of groups")
+        if depth > self._max_depth:
+            raise DocumentError(_line(event), "nested too deeply; write it with fewer levels")
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event)
         if isinstance(event, yaml.ScalarEvent):

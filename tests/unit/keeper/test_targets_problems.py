@@ -2,7 +2,8 @@
 
 import pytest
 
-from gpuglass.keeper.targets.file import MAX_BYTES, MAX_PROBLEMS, MAX_TARGETS, parse
+from gpuglass.keeper.document import MAX_BYTES
+from gpuglass.keeper.targets.file import MAX_PROBLEMS, MAX_TARGETS, parse
 
 
 def only_problem(content: str | bytes, name: str = "t.yml") -> str:
@@ -41,7 +42,7 @@ WHOLE_FILES = {
         b"#" * (MAX_BYTES + 1),
         "1: larger than 10 MB; split it into several files",
     ),
-    "deep": ("[" * 100_000, "1: nested too deeply; write a list of groups"),
+    "deep": ("[" * 100_000, "1: nested too deeply; write it with fewer levels"),
     "unclosed": (
         "- targets: [a:1\n",
         "1: not valid YAML: while parsing a flow sequence: "
@@ -162,7 +163,7 @@ LABELS = {
 JSON = {
     "syntax": ('[{"targets": ["a:1"],}]', "1: not valid JSON: "),
     "YAML": ("- targets: [a:1]\n", "1: not valid JSON: "),
-    "deep": ("[" * 100_000, "1: nested too deeply; write a list of groups"),
+    "deep": ("[" * 100_000, "1: nested too deeply; write it with fewer levels"),
     "empty": (" \n", "1: the file is empty; write [] for no targets"),
     "number": ('[{"targets": ["a:1"],\n"labels": {"x": 1}}]', '2: label "x" has a number'),
 }

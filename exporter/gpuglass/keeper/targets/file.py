@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gpuglass.keeper import document
-from gpuglass.keeper.document import Mapping, Node, Scalar, Sequence
+from gpuglass.keeper.document import Mapping, Node, Problem, Scalar, Sequence
 from gpuglass.keeper.targets import address
 
-MAX_BYTES = 10_000_000
 # What one vmagent scrapes with ease; past it, several share the work.
 MAX_TARGETS = 20_000
 # VictoriaMetrics drops labels past 30 on a series, and gpu_info needs 14 of them.
@@ -55,18 +54,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a file: where, what, and what to do."""
-
-    file: str
-    line: int
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}"
-
-
-@dataclass(frozen=True)
 class TargetsFile:
     """One file: its targets, or the problems for which it has none."""
 
@@ -86,7 +73,7 @@ def parse(name: str, content: bytes) -> TargetsFile:
         The file with its targets, or with the first ``MAX_PROBLEMS`` of its problems.
     """
     try:
-        root = document.load(_text(content), is_json=name.endswith(".json"))
+        root = document.load(document.decode(content), is_json=name.endswith(".json"))
     except document.DocumentError as error:
         return TargetsFile(name, problems=(Problem(name, error.line, error.what),))
     reader = _Reader(name)
@@ -105,19 +92,6 @@ def render(targets: Iterable[Target]) -> bytes:
     lines = ",\n".join(json.dumps(group) for group in groups)
     text = f"[\n{lines}\n]\n" if lines else "[]\n"
     return document.without_surrogate_pairs(text).encode("utf-8")
-
-
-def _text(content: bytes) -> str:
-    if len(content) > MAX_BYTES:
-        what = f"larger than {MAX_BYTES // 1_000_000} MB; split it into several files"
-        raise document.DocumentError(1, what)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        at = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
-        line = content.count(b"\n", 0, at) + 1
-        what = f"not UTF-8 text (byte 0x{content[at]:02x}); save the file as UTF-8"
-        raise document.DocumentError(line, what) from None
 
 
 class _EnoughError(Exception):

@@ -1,24 +1,12 @@
 """The folder that users edit: which files are in it, and when one has changed."""
 
-import os
-import stat
 from pathlib import Path
-from typing import NamedTuple
 
-from gpuglass.keeper.targets.file import MAX_BYTES, Problem, TargetsFile, parse
+from gpuglass.keeper.document import MAX_BYTES, Problem
+from gpuglass.keeper.files import IrregularFileError, Signature, read_bytes, signature
+from gpuglass.keeper.targets.file import TargetsFile, parse
 
 SUFFIXES = (".yml", ".yaml", ".json")
-
-
-class Signature(NamedTuple):
-    """What changes when a file does, or the error that hides it."""
-
-    device: int = 0
-    inode: int = 0
-    size: int = 0
-    modified_ns: int = 0
-    changed_ns: int = 0
-    error: str = ""
 
 
 def is_targets_name(name: str) -> bool:
@@ -36,7 +24,7 @@ def scan(folder: Path) -> dict[str, Signature]:
         OSError: The folder cannot be listed.
     """
     names = (entry.name for entry in folder.iterdir() if is_targets_name(entry.name))
-    return {name: _signature(folder / name) for name in names}
+    return {name: signature(folder / name) for name in names}
 
 
 def read(path: Path, name: str | None = None) -> TargetsFile:
@@ -51,28 +39,12 @@ def read(path: Path, name: str | None = None) -> TargetsFile:
     """
     name = path.name if name is None else name
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return _unreadable(name, "not a regular file; remove it or give it another name")
-            return parse(name, file.read(MAX_BYTES + 1))
+        return parse(name, read_bytes(path, MAX_BYTES + 1))
+    except IrregularFileError:
+        return _unreadable(name, "not a regular file; remove it or give it another name")
     except OSError as error:
         reason = error.strerror or str(error)
         return _unreadable(name, f"cannot be read ({reason}); correct that or remove the file")
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for the writer of a named pipe."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _signature(path: Path) -> Signature:
-    try:
-        found = path.stat()
-    except OSError as error:
-        return Signature(error=error.strerror or str(error))
-    return Signature(
-        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-    )
 
 
 def _unreadable(name: str, what: str) -> TargetsFile:

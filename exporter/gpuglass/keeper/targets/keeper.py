@@ -9,9 +9,10 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric as Family
 
 from gpuglass.catalogue import keeper as metrics
+from gpuglass.keeper.document import Problem
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.targets import folder, plan
-from gpuglass.keeper.targets.file import Problem, Target, TargetsFile
+from gpuglass.keeper.targets.file import Target, TargetsFile
 from gpuglass.keeper.targets.publisher import Publisher
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gpuglass.keeper.targets.file import MAX_PROBLEMS, Problem, Target, TargetsFile
+from gpuglass.keeper.document import Problem
+from gpuglass.keeper.targets.file import MAX_PROBLEMS, Target, TargetsFile
 
 
 @dataclass(frozen=True)
