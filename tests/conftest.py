@@ -47,8 +47,8 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with VictoriaMetrics's programs, fetched once and kept in .cache."""
-    programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "alertmanager")
+    """The folder with the programs of others, fetched once and kept in .cache."""
+    programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "alertmanager", "amtool")
 
     def fetch(folder: Path) -> None:
         made = subprocess.run(

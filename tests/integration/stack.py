@@ -114,7 +114,9 @@ class Program:
 class Stack:
     """VictoriaMetrics, vmagent and the keeper, on a copy of what they read."""
 
-    def __init__(self, folder: Path, bin_folder: Path) -> None:
+    def __init__(
+        self, folder: Path, bin_folder: Path, scrape_interval: float = SCRAPE_INTERVAL
+    ) -> None:
         self.folder = folder
         self.targets = folder / "source/victoriametrics/targets"
         self.published = folder / "published"
@@ -122,7 +124,7 @@ class Stack:
         for file in ("scrape.yml", "vmagent.sh"):
             shutil.copy(ROOT / "victoriametrics" / file, self.targets.parent)
         ports = {n: free_port() for n in ("VICTORIAMETRICS", "VMAGENT", "KEEPER")}
-        places = {
+        self.places = places = {
             "BIN": str(bin_folder),
             "VENV": "/nowhere",
             "SOURCE": str(folder / "source"),
@@ -133,8 +135,8 @@ class Stack:
         }
         addresses = {f"GPUGLASS_{n}_ADDRESS": f"127.0.0.1:{p}" for n, p in ports.items()}
         env = environment(
-            GPUGLASS_SCRAPE_INTERVAL=f"{SCRAPE_INTERVAL:g}s",
-            GPUGLASS_SCRAPE_TIMEOUT="900ms",
+            GPUGLASS_SCRAPE_INTERVAL=f"{scrape_interval:g}s",
+            GPUGLASS_SCRAPE_TIMEOUT=f"{900 * scrape_interval:g}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(self.published),
             **addresses,
         )

@@ -33,6 +33,7 @@ OTHERS = {
     "ALERTS": ("alertname", "alertstate", "severity", "component", "action", "gpu", "uuid"),
     # What other rules record.
     **{record.name: record.labels for record in RECORDS},
+    "alertmanager_notifications_failed_total": ("integration", "reason"),
 }
 # Of the scrape, of every sample of the exporter, and what our targets' README speaks of.
 EVERYWHERE = {"job", "instance", "node", "cluster"}

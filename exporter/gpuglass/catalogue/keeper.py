@@ -57,6 +57,30 @@ ALERTMANAGER_ERRORS = Metric(
     "Checks of acknowledgements in which Alertmanager did not answer, or refused",
     "the keeper",
 )
+RECEIVERS_FILE_VALID = Metric(
+    "gpuglass_keeper_receivers_file_valid",
+    Type.GAUGE,
+    "1 if the receivers file as it is now is published; 0 if its last good version is",
+    "the keeper",
+)
+RECEIVERS = Metric(
+    "gpuglass_keeper_receivers",
+    Type.GAUGE,
+    "Receivers of alerts that are published; at 0 nobody is told",
+    "the keeper",
+)
+RECEIVERS_TAKEN = Metric(
+    "gpuglass_keeper_receivers_taken",
+    Type.GAUGE,
+    "1 if Alertmanager has taken what is published; 0 if it refused or does not answer",
+    "Alertmanager",
+)
+RECEIVERS_ERRORS = Metric(
+    "gpuglass_keeper_receivers_errors_total",
+    Type.COUNTER,
+    "Checks of receivers in which a file or amtool failed, or in which Alertmanager refused",
+    "the keeper",
+)
 
 # What whoever runs this chose: prices and thresholds, as gauges for the rules to calculate with.
 

@@ -10,7 +10,7 @@ import gpuglass
 _COMMANDS = (
     *("serve", "config", "release"),
     *("keeper", "targets", "status"),
-    *("alerts", "maintenance"),
+    *("alerts", "alertmanager", "maintenance"),
 )
 
 

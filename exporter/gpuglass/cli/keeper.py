@@ -8,7 +8,7 @@ from typing import Any
 import click
 from prometheus_client import start_http_server
 
-from gpuglass.cli import logs
+from gpuglass.cli import alertmanager, logs
 from gpuglass.cli.choices import choice_options, choices
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.cli.silencing import alertmanager_option
@@ -53,6 +53,7 @@ class _WrongSettingError(click.ClickException):
 )
 @choice_options
 @alertmanager_option
+@alertmanager.keeper_options
 @click.option(
     "--web.listen-address",
     "listen_address",
@@ -86,7 +87,10 @@ def command(
     log_format: str,
     **chosen: Any,
 ) -> None:
-    """Publish what people write for vmagent if it is good, and end acknowledgements in time."""
+    """Publish what people write: targets for vmagent, receivers of alerts for Alertmanager.
+
+    The last good version of each file stays in force. Ends acknowledgements in time, too.
+    """
     logs.configure(log_level, log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,6 +101,9 @@ def command(
         _targets(source, published, interval),
         AcknowledgementsKeeper(Alertmanager(alertmanager_url)),
     ]
+    receivers = alertmanager.receivers_keeper(chosen, alertmanager_url, interval)
+    if receivers is not None:
+        duties.append(receivers)
     try:
         server, thread = start_http_server(port, host, registry=metrics.registry([*duties, told]))
     except OSError as error:

@@ -13,11 +13,14 @@ from gpuglass.keeper.alertmanager import acknowledgements
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.choices import Choices
+from gpuglass.keeper.receivers import keeper as receivers_keeper
+from gpuglass.keeper.receivers.keeper import ReceiversKeeper
 from gpuglass.keeper.targets.keeper import FileState, State, TargetsKeeper
 
 CHOICES = Choices(0.31, 2.5, "EUR", 1.3, 380, 83, 0.9, 0.95)
 ACKNOWLEDGED = acknowledgements.State(held=2, ended=5, errors=1)
 STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True, None)}, 3, 99.0)
+RECEIVERS = receivers_keeper.State(True, 2, True, 1)
 
 
 @pytest.mark.parametrize("metric", catalogue.METRICS, ids=lambda m: m.name)
@@ -26,7 +29,9 @@ def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> Non
     targets.state = STATE
     acks = AcknowledgementsKeeper(Alertmanager("http://127.0.0.1:1"))
     acks.state = ACKNOWLEDGED
-    page = generate_latest(metrics.registry([targets, acks, CHOICES])).decode()
+    receivers = ReceiversKeeper(tmp_path, tmp_path, "amtool", "http://localhost")
+    receivers.state = RECEIVERS
+    page = generate_latest(metrics.registry([targets, acks, CHOICES, receivers])).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}
     family = families[metric.family]
     assert (family.type, family.documentation) == (metric.type.value, metric.help)

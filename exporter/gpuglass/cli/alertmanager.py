@@ -1,0 +1,105 @@
+"""``gpuglass alertmanager``: the file that says who is told of alerts."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpuglass.keeper.receivers.amtool import AmtoolError
+from gpuglass.keeper.receivers.check import Checker, ReceiversError
+from gpuglass.keeper.receivers.compose import BaseError
+from gpuglass.keeper.receivers.keeper import ReceiversKeeper, read
+
+_DEFAULT = "victoriametrics/alertmanager/receivers.yml"
+_PATH = click.Path(path_type=Path)
+
+_amtool_option = click.option(
+    "--alertmanager.amtool-path",
+    "alertmanager_amtool",
+    default="amtool",
+    show_default=True,
+    help="Name or path of amtool, which checks the receivers file.",
+)
+_OPTIONS = (
+    click.option(
+        "--alertmanager.receivers-file",
+        "alertmanager_receivers",
+        type=_PATH,
+        default=_DEFAULT,
+        show_default=True,
+        help="File that says who is told of alerts, with our base.yml beside it.",
+    ),
+    click.option(
+        "--alertmanager.published-dir",
+        "alertmanager_published",
+        type=_PATH,
+        help="Folder that Alertmanager reads; made if it is not there. Without it, no receivers.",
+    ),
+    _amtool_option,
+)
+
+
+def keeper_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the keeper's command the options of its duty on receivers."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def receivers_keeper(chosen: dict[str, Any], url: str, interval: float) -> ReceiversKeeper | None:
+    """The duty that these options ask for, checked for the first time; None without a folder.
+
+    Args:
+        chosen: The values of the options.
+        url: Where Alertmanager is.
+        interval: Seconds between two checks.
+
+    Raises:
+        click.UsageError: An option is wrong.
+    """
+    published = chosen["alertmanager_published"]
+    if published is None:
+        return None
+    keeper = ReceiversKeeper(
+        chosen["alertmanager_receivers"], published, chosen["alertmanager_amtool"], url, interval
+    )
+    try:
+        keeper.start()
+    except OSError as error:
+        raise click.UsageError(
+            f"--alertmanager.published-dir: {published}: {error.strerror or error}"
+        ) from None
+    return keeper
+
+
+@click.group("alertmanager")
+def command() -> None:
+    """Look after the file that says who is told of alerts."""
+
+
+@command.command()
+@click.argument("file", type=_PATH, default=_DEFAULT)
+@_amtool_option
+def check(file: Path, alertmanager_amtool: str) -> None:
+    """Check a receivers file as the keeper does; base.yml has to be beside it.
+
+    Without FILE, victoriametrics/alertmanager/receivers.yml is checked.
+    """
+    if not file.exists():
+        raise click.UsageError(
+            f"{file}: there is no such file; receivers.example.yml is a beginning"
+        )
+    try:
+        base, users = read(file)
+        with tempfile.TemporaryDirectory() as scratch:
+            checker = Checker(alertmanager_amtool, file.parent, Path(scratch))
+            checker.configuration(base, users)
+    except ReceiversError as error:
+        for problem in error.problems:
+            click.echo(problem)
+        raise click.exceptions.Exit(2) from None
+    except (BaseError, AmtoolError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{file}: ok, {', '.join(users.receivers) or 'nobody is told'}")

@@ -1,0 +1,1 @@
+"""Who is told of alerts: the users' receivers file, checked and published for Alertmanager."""
