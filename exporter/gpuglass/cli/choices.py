@@ -75,7 +75,7 @@ def choices(chosen: Mapping[str, Any]) -> Choices:
     Raises:
         click.UsageError: A price has no currency.
     """
-    given = {name: value for name, value in chosen.items() if value is not None}
+    given = {name: chosen[name] for name in _OPTIONS if chosen[name] is not None}
     for name in ("kwh_price", "gpu_hour_price"):
         if name in given and "currency" not in given:
             raise click.UsageError(f"{_OPTIONS[name][0]} needs --cost.currency, such as EUR")
