@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 GPUGLASS = (sys.executable, "-m", "gpuglass")
 SCRAPE_INTERVAL = 1.0
 PATIENCE = 60.0
+# What the keeper tells the rules.
+KWH_PRICE, GPU_HOUR_PRICE, PUE, KWH_CARBON = 0.31, 2.5, 1.25, 380.0
 
 T = TypeVar("T")
 Labels = tuple[tuple[str, str], ...]
@@ -138,6 +140,11 @@ class Stack:
             GPUGLASS_SCRAPE_INTERVAL=f"{scrape_interval:g}s",
             GPUGLASS_SCRAPE_TIMEOUT=f"{900 * scrape_interval:g}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(self.published),
+            GPUGLASS_COST_KWH_PRICE=str(KWH_PRICE),
+            GPUGLASS_COST_GPU_HOUR_PRICE=str(GPU_HOUR_PRICE),
+            GPUGLASS_COST_CURRENCY="EUR",
+            GPUGLASS_COST_PUE=str(PUE),
+            GPUGLASS_COST_CARBON_GRAMS_PER_KWH=str(KWH_CARBON),
             **addresses,
         )
         base = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -209,6 +216,10 @@ class Stack:
                 zip(times, entry["values"], strict=True)
             )
         return series
+
+    def flush(self) -> None:
+        """Let queries see what was written until now."""
+        get(f"{self.url}/internal/force_flush")
 
     def scraped(self) -> dict[str, str]:
         """vmagent's targets of the job gpu: health by address."""
