@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from gpuglass.cli.nodes import QueryError, names
+from gpuglass.cli.nodes import names
 from gpuglass.cli.settings import SettingsCommand, duration, url
 from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short
 from gpuglass.cli.tables import aligned, moment
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alertmanager, Silence
+from gpuglass.keeper.victoriametrics import QueryError
 
 _LONGEST = 365 * 86400.0
 

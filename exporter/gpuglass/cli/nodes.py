@@ -1,18 +1,10 @@
 """The nodes and GPUs as VictoriaMetrics has them now, asked for in PromQL."""
 
-import http.client
-import json
-import math
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from gpuglass.catalogue import device, exporter, host
+from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
-_TIMEOUT = 10.0
 _GAUGES = {
     device.UTILIZATION.name: "utilization_ratio",
     device.MEMORY_USED.name: "memory_used_bytes",
@@ -49,10 +41,6 @@ _BUSY = (
 )
 # This series is there exactly when a scrape succeeded.
 _SEEN = f'max by (instance) (tlast_over_time({exporter.BUILD_INFO.name}{{job="gpu"}}[1d]))'
-
-
-class QueryError(Exception):
-    """VictoriaMetrics cannot be asked; the text says why and what to do."""
 
 
 @dataclass
@@ -96,7 +84,7 @@ def fetch(url: str) -> list[Node]:
     """Ask VictoriaMetrics for the present state.
 
     Args:
-        url: Where it is, without a slash at its end.
+        url: Where it is.
 
     Returns:
         The nodes in order of their names, with their GPUs in NVML's order.
@@ -104,7 +92,8 @@ def fetch(url: str) -> list[Node]:
     Raises:
         QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
     """
-    facts = list(_query(url, _FACTS))
+    storage = VictoriaMetrics(url, "--victoriametrics.url")
+    facts = list(storage.query(_FACTS))
     nodes = {
         labels["instance"]: Node(
             labels.get("node", labels["instance"]), labels["instance"], value == 1
@@ -117,7 +106,7 @@ def fetch(url: str) -> list[Node]:
         if node is not None and node.up:
             _add(node, labels, value)
     for attribute, query in (("cpu_ratio", _BUSY), ("last_seen_timestamp_seconds", _SEEN)):
-        for labels, value in _query(url, query):
+        for labels, value in storage.query(query):
             if labels.get("instance") in nodes:
                 setattr(nodes[labels["instance"]], attribute, value)
     for node in nodes.values():
@@ -136,7 +125,8 @@ def names(url: str) -> list[set[str]]:
     """
     seen = f'last_over_time({{__name__=~"up|{exporter.BUILD_INFO.name}",job="gpu"}}[1d])'
     found: dict[str, set[str]] = {}
-    for labels, _ in _query(url, f"count by (instance, node) ({seen})"):
+    storage = VictoriaMetrics(url, "--victoriametrics.url")
+    for labels, _ in storage.query(f"count by (instance, node) ({seen})"):
         if "node" in labels:
             found.setdefault(labels["instance"], set()).add(labels["node"])
     return list(found.values())
@@ -181,42 +171,3 @@ def _add_gpu(node: Node, labels: dict[str, str], value: float) -> None:
         label, wanted, attribute = _LABELLED_GAUGES[name]
         if labels.get(label) == wanted:
             setattr(gpu, attribute, value)
-
-
-def _query(url: str, query: str) -> Iterator[tuple[dict[str, str], float]]:
-    """The labels and value of every series that answers."""
-    # Without nocache, VictoriaMetrics answers for some time ago instead of now.
-    arguments = urllib.parse.urlencode({"query": query, "nocache": "1"})
-    answer = _get(url, f"{url}/api/v1/query?{arguments}")
-    try:
-        if answer["status"] != "success":
-            raise QueryError(f"VictoriaMetrics at {url} refuses: {answer['error']}")
-        series = [(s["metric"], float(s["value"][1])) for s in answer["data"]["result"]]
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise _not_victoriametrics(url) from None
-    return ((labels, value) for labels, value in series if math.isfinite(value))
-
-
-def _get(url: str, address: str) -> Any:
-    try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _not_victoriametrics(url, f" (HTTP {error.code})") from None
-    except (OSError, http.client.HTTPException) as error:
-        cause = getattr(error, "reason", error)
-        reason = getattr(cause, "strerror", None) or cause
-        raise QueryError(
-            f"VictoriaMetrics at {url} cannot be reached ({reason}); "
-            "start it, or give its address with --victoriametrics.url"
-        ) from None
-    except ValueError:
-        raise _not_victoriametrics(url) from None
-
-
-def _not_victoriametrics(url: str, detail: str = "") -> QueryError:
-    return QueryError(
-        f"what listens at {url} does not answer as VictoriaMetrics does{detail}; "
-        "give its address with --victoriametrics.url"
-    )

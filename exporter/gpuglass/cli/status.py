@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import click
 
-from gpuglass.cli.nodes import Gpu, Node, QueryError, fetch
+from gpuglass.cli.nodes import Gpu, Node, fetch
 from gpuglass.cli.settings import SettingsCommand, duration
 from gpuglass.cli.settings import url as url_type
 from gpuglass.cli.tables import ago, aligned
+from gpuglass.keeper.victoriametrics import QueryError
 
 _PAUSE = 0.5
 # How much longer to wait for what is a rate, and needs two scrapes.

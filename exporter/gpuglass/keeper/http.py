@@ -23,13 +23,16 @@ class HttpError(Exception):
         self.reason = reason
 
 
-def ask(address: str, body: Any = None, method: str | None = None) -> bytes:
-    """Send one request; wait 10 seconds at most.
+def ask(
+    address: str, body: Any = None, method: str | None = None, timeout: float = _TIMEOUT
+) -> bytes:
+    """Send one request.
 
     Args:
         address: The whole URL.
-        body: What to send as JSON; nothing if None.
+        body: What to send: bytes as they are, anything else as JSON; nothing if None.
         method: GET, or POST with a body, unless it is named.
+        timeout: Seconds to wait at most.
 
     Returns:
         The body of the answer.
@@ -37,11 +40,12 @@ def ask(address: str, body: Any = None, method: str | None = None) -> bytes:
     Raises:
         HttpError: Nobody answers, or with a status that is no success.
     """
-    data = None if body is None else json.dumps(body).encode()
-    headers = {} if data is None else {"Content-Type": "application/json"}
+    as_is = body is None or isinstance(body, bytes)
+    data = body if as_is else json.dumps(body).encode()
+    headers = {} if as_is else {"Content-Type": "application/json"}
     request = urllib.request.Request(address, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         with error:

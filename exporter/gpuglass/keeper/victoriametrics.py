@@ -1,0 +1,126 @@
+"""Questions to VictoriaMetrics in PromQL, and samples for it, over its HTTP interface."""
+
+import json
+import math
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gpuglass.keeper.http import HttpError, ask
+
+_TIMEOUT = 10.0
+
+Labels = dict[str, str]
+Points = list[tuple[float, float]]
+
+
+class QueryError(Exception):
+    """VictoriaMetrics cannot be asked; the text says why and what to do."""
+
+
+class VictoriaMetrics:
+    """One VictoriaMetrics.
+
+    Args:
+        url: Where it is, with or without a slash at its end.
+        setting: The flag that gives this address, for messages.
+        timeout: Seconds that one answer may take.
+    """
+
+    def __init__(self, url: str, setting: str, timeout: float = _TIMEOUT) -> None:
+        self.url = url.rstrip("/")
+        self._setting = setting
+        self._timeout = timeout
+
+    def query(self, promql: str, at: float | None = None) -> Iterator[tuple[Labels, float]]:
+        """Ask for one moment.
+
+        Args:
+            promql: What is asked.
+            at: The moment as Unix time; None for now.
+
+        Returns:
+            The labels and the finite value of every series that answers.
+
+        Raises:
+            QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
+        """
+        when = {} if at is None else {"time": f"{at:.3f}"}
+        found = self._ask("query", promql, when, lambda s: [s["value"]])
+        return ((labels, points[0][1]) for labels, points in found if points)
+
+    def query_range(
+        self, promql: str, start: float, end: float, step: float
+    ) -> Iterator[tuple[Labels, Points]]:
+        """Ask for the moments ``start``, ``start`` + ``step`` and so on until ``end``.
+
+        Args:
+            promql: What is asked.
+            start: The first moment, as Unix time.
+            end: The last moment at most, as Unix time.
+            step: Seconds between two of them.
+
+        Returns:
+            The labels of every series that answers, with its moments and finite values.
+
+        Raises:
+            QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
+        """
+        moments = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}s"}
+        return iter(self._ask("query_range", promql, moments, lambda s: s["values"]))
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Store samples.
+
+        Args:
+            lines: Each one sample in Prometheus's text format with its time in milliseconds.
+
+        Raises:
+            QueryError: It cannot be reached or does not take them.
+        """
+        self._get("/api/v1/import/prometheus", "\n".join(lines).encode())
+
+    def metrics(self) -> str:
+        """Its own page of metrics.
+
+        Raises:
+            QueryError: It cannot be reached.
+        """
+        return self._get("/metrics").decode(errors="replace")
+
+    def _ask(
+        self, what: str, promql: str, more: dict[str, str], points_of: Any
+    ) -> list[tuple[Labels, Points]]:
+        # Without nocache, VictoriaMetrics answers for some time ago instead of now.
+        arguments = urllib.parse.urlencode({"query": promql, "nocache": "1", **more})
+        try:
+            answer = json.loads(self._get(f"/api/v1/{what}?{arguments}"))
+            if answer["status"] != "success":
+                raise QueryError(f"VictoriaMetrics at {self.url} refuses: {answer['error']}")
+            return [(s["metric"], list(_finite(points_of(s)))) for s in answer["data"]["result"]]
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise self._not_victoriametrics() from None
+
+    def _get(self, path: str, body: bytes | None = None) -> bytes:
+        try:
+            return ask(f"{self.url}{path}", body, timeout=self._timeout)
+        except HttpError as error:
+            if error.status is not None:
+                raise self._not_victoriametrics(f" (HTTP {error.status})") from None
+            raise QueryError(
+                f"VictoriaMetrics at {self.url} cannot be reached ({error.reason}); "
+                f"start it, or give its address with {self._setting}"
+            ) from None
+
+    def _not_victoriametrics(self, detail: str = "") -> QueryError:
+        return QueryError(
+            f"what listens at {self.url} does not answer as VictoriaMetrics does{detail}; "
+            f"give its address with {self._setting}"
+        )
+
+
+def _finite(points: Iterable[tuple[float, str]]) -> Iterator[tuple[float, float]]:
+    for moment, text in points:
+        value = float(text)
+        if math.isfinite(value):
+            yield float(moment), value
