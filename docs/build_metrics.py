@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from gpuglass.catalogue import exporter, gpu, host, keeper
+from gpuglass.catalogue import exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric
 
 PAGE = Path(__file__).with_name("metrics.md")
@@ -37,6 +37,9 @@ _SECTIONS = {
     "The host (`host_*`)": host.METRICS,
     "The exporter itself (`gpuglass_*`)": exporter.METRICS,
     "The keeper (`gpuglass_keeper_*`)": keeper.METRICS,
+    "The rollups (`gpuglass_keeper_rollup_*` of the keeper, `gpuglass_rollup_*` in the tiers)": (
+        rollups.METRICS
+    ),
 }
 
 

@@ -8,12 +8,14 @@ from tests.rules.conftest import RECORDS as RECORD_FILES
 from tests.rules.conftest import rules
 from tests.rules.promql import named
 
-from gpuglass.catalogue import exporter, gpu, host, keeper
+from gpuglass.catalogue import exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric
 from gpuglass.catalogue.records import RECORDS
 
 CATALOGUE: dict[str, Metric] = {
-    metric.name: metric for module in (gpu, host, exporter, keeper) for metric in module.METRICS
+    metric.name: metric
+    for module in (gpu, host, exporter, keeper, rollups)
+    for metric in module.METRICS
 }
 # What vmagent adds to every scrape, and what VictoriaMetrics's programs tell of themselves.
 OTHERS = {

@@ -5,10 +5,10 @@ from itertools import chain
 
 import pytest
 
-from gpuglass.catalogue import device, exporter, gpu, host, keeper
+from gpuglass.catalogue import device, exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric, Rollup, Type
 
-MODULES = (*gpu.MODULES, exporter, host, keeper)
+MODULES = (*gpu.MODULES, exporter, host, keeper, rollups)
 METRICS = tuple(chain.from_iterable(module.METRICS for module in MODULES))
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 BASE_UNITS = {
