@@ -10,6 +10,7 @@ from prometheus_client import start_http_server
 
 from gpuglass.cli import alertmanager, logs
 from gpuglass.cli.choices import choice_options, choices
+from gpuglass.cli.rollups import rollup_keepers, rollup_options
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.keeper import metrics
@@ -54,6 +55,7 @@ class _WrongSettingError(click.ClickException):
 @choice_options
 @alertmanager_option
 @alertmanager.keeper_options
+@rollup_options
 @click.option(
     "--web.listen-address",
     "listen_address",
@@ -89,7 +91,8 @@ def command(
 ) -> None:
     """Publish what people write: targets for vmagent, receivers of alerts for Alertmanager.
 
-    The last good version of each file stays in force. Ends acknowledgements in time, too.
+    The last good version of each file stays in force. Ends acknowledgements in time, too, and keeps
+    the long-term tiers complete.
     """
     logs.configure(log_level, log_format)
     stop = threading.Event()
@@ -100,6 +103,7 @@ def command(
     duties: list[Duty] = [
         _targets(source, published, interval),
         AcknowledgementsKeeper(Alertmanager(alertmanager_url)),
+        *rollup_keepers(chosen, stop),
     ]
     receivers = alertmanager.receivers_keeper(chosen, alertmanager_url, interval)
     if receivers is not None:

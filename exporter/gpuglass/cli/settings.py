@@ -21,6 +21,11 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
+def _short(seconds: float) -> str:
+    """A duration in days where it is a whole number of them."""
+    return f"{seconds / 86400:g}d" if seconds and seconds % 86400 == 0 else f"{seconds:g}s"
+
+
 def duration(least: float, most: float) -> Callable[[Any], float]:
     """An option's type: a Prometheus duration (``500ms``, ``5m``, ``2h``, ``7d``), as seconds.
 
@@ -35,7 +40,7 @@ def duration(least: float, most: float) -> Callable[[Any], float]:
             raise click.BadParameter(f"{value!r} is no duration; write one such as 500ms or 5m")
         seconds = float(match[1]) * _UNITS[match[2]]
         if not least <= seconds <= most:
-            raise click.BadParameter(f"{value} is not between {least:g}s and {most:g}s")
+            raise click.BadParameter(f"{value} is not between {_short(least)} and {_short(most)}")
         return seconds
 
     return duration

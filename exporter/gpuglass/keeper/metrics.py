@@ -1,6 +1,7 @@
 """The keeper's own page of metrics."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -34,5 +35,10 @@ class _Told(Collector):
         self._told = told
 
     def collect(self) -> Iterable[Family]:
-        for each in self._told:
-            yield from each.collect()
+        # What two tell of, each of its own part, is one family of the page.
+        families: dict[str, Family] = {}
+        for family in chain.from_iterable(each.collect() for each in self._told):
+            known = families.setdefault(family.name, family)
+            if known is not family:
+                known.samples.extend(family.samples)
+        yield from families.values()

@@ -1,0 +1,111 @@
+"""The keeper's options for the long-term tiers."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpuglass.cli.settings import duration, url
+from gpuglass.keeper.rollups.keeper import RollupKeeper
+from gpuglass.keeper.rollups.ledger import Ledger
+from gpuglass.keeper.rollups.plan import HOUR, MINUTE, Tier
+from gpuglass.keeper.rollups.replay import Replayer
+from gpuglass.keeper.victoriametrics import VictoriaMetrics
+
+# A query of a week's samples of a large fleet takes its time.
+_TIMEOUT = 120.0
+_OPTIONS = (
+    click.option(
+        "--storage.url",
+        "storage_url",
+        type=url,
+        default="http://127.0.0.1:8428",
+        show_default=True,
+        help="Address of the VictoriaMetrics with the raw samples.",
+    ),
+    click.option(
+        "--rollup.minute-url",
+        "rollup_minute",
+        type=url,
+        help="Address of the VictoriaMetrics that keeps a value a minute; without it, none does.",
+    ),
+    click.option(
+        "--rollup.hour-url",
+        "rollup_hour",
+        type=url,
+        help="Address of the VictoriaMetrics that keeps a value an hour; without it, none does.",
+    ),
+    click.option(
+        "--rollup.rules-dir",
+        "rollup_rules",
+        type=click.Path(path_type=Path),
+        default="victoriametrics/rules/rollups",
+        show_default=True,
+        help="Folder with the rules of the rollups.",
+    ),
+    click.option(
+        "--rollup.look-back",
+        "rollup_look_back",
+        type=duration(2 * 86400, 400 * 86400),
+        default="6d",
+        show_default=True,
+        help="How far back a missing rollup is made; less than the raw samples are kept.",
+    ),
+    click.option(
+        "--vmalert.path",
+        "vmalert",
+        default="vmalert",
+        show_default=True,
+        help="Name or path of vmalert, which computes the rollups.",
+    ),
+)
+_TIERS = ((MINUTE, "rollup_minute", "minute"), (HOUR, "rollup_hour", "hour"))
+
+
+def rollup_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the keeper's command the options of the tiers."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def rollup_keepers(chosen: dict[str, Any], stop: threading.Event) -> list[RollupKeeper]:
+    """The duties of the tiers whose addresses are given.
+
+    Args:
+        chosen: The values of the options.
+        stop: Set when the keeper is to end.
+
+    Raises:
+        click.UsageError: An option is wrong.
+    """
+    wanted = [(t, option, name) for t, option, name in _TIERS if chosen[option] is not None]
+    addresses = [chosen["storage_url"], *(chosen[option] for _, option, _ in wanted)]
+    for at, (_, _, name) in enumerate(wanted, 1):
+        if addresses[at] in addresses[:at]:
+            raise click.UsageError(
+                f"--rollup.{name}-url: {addresses[at]} keeps other samples already; "
+                "give each tier a VictoriaMetrics of its own"
+            )
+    return [_keeper(tier, chosen, chosen[option], name, stop) for tier, option, name in wanted]
+
+
+def _keeper(
+    tier: Tier, chosen: dict[str, Any], address: str, name: str, stop: threading.Event
+) -> RollupKeeper:
+    rules = chosen["rollup_rules"] / f"{name}.yml"
+    if not rules.is_file():
+        raise click.UsageError(f"--rollup.rules-dir: {rules} is not there")
+    program = shutil.which(chosen["vmalert"])
+    if program is None:
+        raise click.UsageError(
+            f"--vmalert.path: {chosen['vmalert']} is not there or cannot be run; "
+            "it computes the rollups"
+        )
+    storage = VictoriaMetrics(chosen["storage_url"], "--storage.url", _TIMEOUT)
+    own = VictoriaMetrics(address, f"--rollup.{name}-url", _TIMEOUT)
+    replayer = Replayer(Path(program), rules, chosen["storage_url"], address, stop)
+    return RollupKeeper(tier, Ledger(storage, own), replayer, chosen["rollup_look_back"], stop)
