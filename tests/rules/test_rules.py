@@ -16,6 +16,7 @@ def stripped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rules")
     (folder / "alerts").mkdir()
     (folder / "tests").mkdir()
+    (folder / "records").symlink_to(RULES / "records")
     for path in ALERTS:
         text = yaml.safe_load(path.read_text())
         for rule in text["groups"][0]["rules"]:
