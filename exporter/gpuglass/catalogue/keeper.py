@@ -39,6 +39,43 @@ LAST_CHECK = Metric(
     unit="seconds",
     digits=0,
 )
+RULES = Metric(
+    "gpuglass_keeper_rules",
+    Type.GAUGE,
+    "Rules of the users' own that are published from the file",
+    "the keeper",
+    ("file",),
+)
+RULES_FILE_VALID = Metric(
+    "gpuglass_keeper_rules_file_valid",
+    Type.GAUGE,
+    "1 if the file as it is now is published; 0 if it has a mistake and its last good version is",
+    "the keeper",
+    ("file",),
+)
+RULES_FILE_LAST_SUCCESS = Metric(
+    "gpuglass_keeper_rules_file_last_success_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time at which the file was last found good",
+    "the keeper",
+    ("file",),
+    unit="seconds",
+    digits=0,
+)
+RULES_ERRORS = Metric(
+    "gpuglass_keeper_rules_errors_total",
+    Type.COUNTER,
+    "Checks in which a folder of rules could not be read or written, or vmalert not be asked",
+    "the keeper",
+)
+RULES_LAST_CHECK = Metric(
+    "gpuglass_keeper_rules_last_check_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time of the last check of the folder with the users' own rules",
+    "the keeper",
+    unit="seconds",
+    digits=0,
+)
 ACKNOWLEDGEMENTS = Metric(
     "gpuglass_keeper_acknowledgements",
     Type.GAUGE,

@@ -9,7 +9,7 @@ import gpuglass
 
 _COMMANDS = (
     *("serve", "config", "release"),
-    *("keeper", "targets", "status"),
+    *("keeper", "targets", "rules", "status"),
     *("alerts", "alertmanager", "maintenance"),
 )
 

@@ -11,6 +11,7 @@ from prometheus_client import start_http_server
 from gpuglass.cli import alertmanager, logs
 from gpuglass.cli.choices import choice_options, choices
 from gpuglass.cli.rollups import rollup_keepers, rollup_options
+from gpuglass.cli.ruling import rules_keeper, rules_options
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.keeper import metrics
@@ -53,6 +54,7 @@ class _WrongSettingError(click.ClickException):
     help="Time between two looks; a change is taken when it has looked the same twice.",
 )
 @choice_options
+@rules_options
 @alertmanager_option
 @alertmanager.keeper_options
 @rollup_options
@@ -89,7 +91,7 @@ def command(
     log_format: str,
     **chosen: Any,
 ) -> None:
-    """Publish what people write: targets for vmagent, receivers of alerts for Alertmanager.
+    """Publish what people write: targets, rules, receivers of alerts.
 
     The last good version of each file stays in force. Ends acknowledgements in time, too, and keeps
     the long-term tiers complete.
@@ -108,6 +110,9 @@ def command(
     receivers = alertmanager.receivers_keeper(chosen, alertmanager_url, interval)
     if receivers is not None:
         duties.append(receivers)
+    rules = rules_keeper(chosen)
+    if rules is not None:
+        duties.append(rules)
     try:
         server, thread = start_http_server(port, host, registry=metrics.registry([*duties, told]))
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gpuglass.cli.ruling import vmalert_option
 from gpuglass.cli.settings import duration, url
 from gpuglass.keeper.rollups.keeper import RollupKeeper
 from gpuglass.keeper.rollups.ledger import Ledger
@@ -54,13 +55,7 @@ _OPTIONS = (
         show_default=True,
         help="How far back a missing rollup is made; less than the raw samples are kept.",
     ),
-    click.option(
-        "--vmalert.path",
-        "vmalert",
-        default="vmalert",
-        show_default=True,
-        help="Name or path of vmalert, which computes the rollups.",
-    ),
+    vmalert_option,
 )
 _TIERS = ((MINUTE, "rollup_minute", "minute"), (HOUR, "rollup_hour", "hour"))
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from gpuglass.keeper.targets import folder, plan
+from gpuglass.keeper import folder
+from gpuglass.keeper.targets import plan
 from gpuglass.keeper.targets.file import TargetsFile
-from gpuglass.keeper.targets.keeper import counted
+from gpuglass.keeper.targets.keeper import IS_TARGETS_NAME, counted, read
 
 _DEFAULT = "victoriametrics/targets"
 
@@ -42,8 +43,10 @@ def _files(paths: Iterable[Path]) -> list[TargetsFile]:
     found: dict[str, Path] = {}
     for path in paths:
         try:
-            inside = [path / name for name in folder.scan(path)] if path.is_dir() else [path]
+            inside = [path]
+            if path.is_dir():
+                inside = [path / name for name in folder.scan(path, IS_TARGETS_NAME)]
         except OSError as error:
             raise click.UsageError(f"{path}: {error.strerror or error}") from None
         found.update((str(file), file) for file in inside)
-    return [folder.read(path, name) for name, path in found.items()]
+    return [read(path, name) for name, path in found.items()]

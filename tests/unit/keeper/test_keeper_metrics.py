@@ -13,9 +13,12 @@ from gpuglass.keeper.alertmanager import acknowledgements
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.choices import Choices
+from gpuglass.keeper.published import FileState, State
 from gpuglass.keeper.receivers import keeper as receivers_keeper
 from gpuglass.keeper.receivers.keeper import ReceiversKeeper
-from gpuglass.keeper.targets.keeper import FileState, State, TargetsKeeper
+from gpuglass.keeper.rules.check import Checker
+from gpuglass.keeper.rules.keeper import RulesKeeper
+from gpuglass.keeper.targets.keeper import TargetsKeeper
 
 CHOICES = Choices(0.31, 2.5, "EUR", 1.3, 380, 83, 0.9, 0.95)
 ACKNOWLEDGED = acknowledgements.State(held=2, ended=5, errors=1)
@@ -27,11 +30,14 @@ RECEIVERS = receivers_keeper.State(True, 2, True, 1)
 def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> None:
     targets = TargetsKeeper(tmp_path, tmp_path)
     targets.state = STATE
+    rules = RulesKeeper(tmp_path, tmp_path, Checker("vmalert"), "http://127.0.0.1:1")
+    rules.state = STATE
     acks = AcknowledgementsKeeper(Alertmanager("http://127.0.0.1:1"))
     acks.state = ACKNOWLEDGED
     receivers = ReceiversKeeper(tmp_path, tmp_path, "amtool", "http://localhost")
     receivers.state = RECEIVERS
-    page = generate_latest(metrics.registry([targets, acks, CHOICES, receivers])).decode()
+    told = metrics.registry([targets, rules, acks, CHOICES, receivers])
+    page = generate_latest(told).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}
     family = families[metric.family]
     assert (family.type, family.documentation) == (metric.type.value, metric.help)

@@ -1,33 +1,16 @@
 """What to publish: the good version of every file, and no address twice. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gpuglass.keeper.document import Problem
+from gpuglass.keeper.published import FilePlan
 from gpuglass.keeper.targets.file import MAX_PROBLEMS, Target, TargetsFile
-
-
-@dataclass(frozen=True)
-class FilePlan:
-    """One file's part of the plan.
-
-    Attributes:
-        file: The file as it is now, with its own problems and those it has with other files.
-        published: What is to be published of it; None if it was never good.
-    """
-
-    file: TargetsFile
-    published: tuple[Target, ...] | None
-
-    @property
-    def valid(self) -> bool:
-        """Whether the file as it is now is what is published."""
-        return not self.file.problems
 
 
 def make(
     files: Iterable[TargetsFile], last_good: Mapping[str, tuple[Target, ...]]
-) -> dict[str, FilePlan]:
+) -> dict[str, FilePlan[TargetsFile, tuple[Target, ...]]]:
     """Decide what each file publishes.
 
     Of two files with one address the later in order of names is wrong: a rule that needs no

@@ -1,21 +1,25 @@
-"""The folder that users edit: which files are in it, and when one has changed."""
+"""A folder that people edit: which files are in it, and when one has changed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gpuglass.keeper.document import MAX_BYTES, Problem
 from gpuglass.keeper.files import IrregularFileError, Signature, read_bytes, signature
-from gpuglass.keeper.targets.file import TargetsFile, parse
 
-SUFFIXES = (".yml", ".yaml", ".json")
-
-
-def is_targets_name(name: str) -> bool:
-    """Whether a file of this name holds targets: no hidden file, no editor's leftover."""
-    return name.endswith(SUFFIXES) and not name.startswith((".", "#")) and name.isprintable()
+Wanted = Callable[[str], bool]
 
 
-def scan(folder: Path) -> dict[str, Signature]:
-    """List the targets files.
+def with_suffix(*suffixes: str) -> Wanted:
+    """Tells by its name whether a file is wanted: no hidden file, no editor's leftover."""
+
+    def wanted(name: str) -> bool:
+        return name.endswith(suffixes) and not name.startswith((".", "#")) and name.isprintable()
+
+    return wanted
+
+
+def scan(folder: Path, wanted: Wanted) -> dict[str, Signature]:
+    """List the files whose names are wanted.
 
     Returns:
         The signature of each file, by its name.
@@ -23,43 +27,39 @@ def scan(folder: Path) -> dict[str, Signature]:
     Raises:
         OSError: The folder cannot be listed.
     """
-    names = (entry.name for entry in folder.iterdir() if is_targets_name(entry.name))
+    names = (entry.name for entry in folder.iterdir() if wanted(entry.name))
     return {name: signature(folder / name) for name in names}
 
 
-def read(path: Path, name: str | None = None) -> TargetsFile:
-    """Read and check a file.
+def read(path: Path, name: str) -> bytes | Problem:
+    """Read a file that may be anything.
 
     Args:
         path: The file.
-        name: What to call it in messages; the last part of the path by default.
+        name: What to call it in messages.
 
     Returns:
-        Its targets or its problems; that it cannot be read is one of them.
+        Its content, or the beginning of one that is too large; or why it cannot be read.
     """
-    name = path.name if name is None else name
     try:
-        return parse(name, read_bytes(path, MAX_BYTES + 1))
+        return read_bytes(path, MAX_BYTES + 1)
     except IrregularFileError:
-        return _unreadable(name, "not a regular file; remove it or give it another name")
+        return Problem(name, 1, "not a regular file; remove it or give it another name")
     except OSError as error:
         reason = error.strerror or str(error)
-        return _unreadable(name, f"cannot be read ({reason}); correct that or remove the file")
-
-
-def _unreadable(name: str, what: str) -> TargetsFile:
-    return TargetsFile(name, problems=(Problem(name, 1, what),))
+        return Problem(name, 1, f"cannot be read ({reason}); correct that or remove the file")
 
 
 class Watcher:
     """Tells which files have changed since the last look.
 
     A change counts once the file has looked the same twice: a copy that is half done may be a
-    good file with half the targets, and an editor may take a file away for a moment.
+    good file with half of what it should have, and an editor may take a file away for a moment.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wanted: Wanted) -> None:
         self._folder = folder
+        self._wanted = wanted
         self._seen: dict[str, Signature] | None = None
         self._taken: dict[str, Signature] = {}
 
@@ -72,7 +72,7 @@ class Watcher:
         Raises:
             OSError: The folder cannot be listed. What was known stays known.
         """
-        now = scan(self._folder)
+        now = scan(self._folder, self._wanted)
         before = now if self._seen is None else self._seen
         self._seen = now
         changed = {

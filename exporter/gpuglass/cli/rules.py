@@ -1,0 +1,58 @@
+"""``gpuglass rules``: rules for vmalert."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from gpuglass.cli.ruling import CUSTOM_DIR, vmalert_option
+from gpuglass.cli.settings import SettingsCommand
+from gpuglass.keeper import folder
+from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, counted, own_names
+
+
+@click.group("rules")
+def command() -> None:
+    """Look after rule files."""
+
+
+@command.command(cls=SettingsCommand)
+@click.argument("paths", metavar="[FILE|DIR]...", nargs=-1, type=click.Path(path_type=Path))
+@vmalert_option
+def check(paths: tuple[Path, ...], vmalert: str) -> None:
+    """Check rule files as the keeper does, each by itself.
+
+    Without FILE or DIR, victoriametrics/rules/custom is checked. What is wrong is printed as
+    FILE:LINE: WHAT, and the exit code is 1.
+    """
+    checker = Checker(vmalert)
+    rules, problems = 0, 0
+    files = _files(paths or (Path(CUSTOM_DIR),))
+    for path in files:
+        try:
+            file = checker.read(path, str(path), own_names(path.parent))
+        except OSError as error:
+            raise click.ClickException(
+                f"{vmalert} cannot be asked ({error.strerror or error}); see --vmalert.path"
+            ) from None
+        for problem in file.problems:
+            click.echo(problem)
+        rules, problems = rules + file.rules, problems + len(file.problems)
+    if problems:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{counted(rules)} in {len(files)} file{'' if len(files) == 1 else 's'}: ok")
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: dict[Path, None] = {}
+    for path in paths:
+        try:
+            inside = [path]
+            if path.is_dir():
+                inside = [path / name for name in sorted(folder.scan(path, IS_RULES_NAME))]
+            else:
+                path.stat()
+        except OSError as error:
+            raise click.UsageError(f"{path}: {error.strerror or error}") from None
+        found.update((file, None) for file in inside)
+    return list(found)

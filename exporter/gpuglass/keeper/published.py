@@ -1,0 +1,277 @@
+"""A folder that people edit, of which only what is good reaches the program that reads it: a duty.
+
+One check after the other: look at the users' folder, plan, publish, report.
+"""
+
+import abc
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from prometheus_client.metrics_core import Metric as Family
+
+from gpuglass.catalogue.model import Metric
+from gpuglass.keeper import folder
+from gpuglass.keeper.document import Problem
+from gpuglass.keeper.metrics import counter, gauge
+from gpuglass.keeper.publisher import Publisher
+
+_log = logging.getLogger(__name__)
+
+
+class Checked(Protocol):
+    """A file as it is now, with what is wrong with it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with it; nothing if it is good."""
+
+
+F = TypeVar("F", bound=Checked)
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class FilePlan(Generic[F, C]):
+    """One file's part of the plan.
+
+    Attributes:
+        file: The file as it is now, with its own problems and those it has with other files.
+        published: What is to be published of it; None if it was never good.
+    """
+
+    file: F
+    published: C | None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the file as it is now is what is published."""
+        return not self.file.problems
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What there is to say about one file.
+
+    Attributes:
+        published: How much is published from it.
+        valid: Whether the file as it is now is what is published.
+        last_success: When it was last found good, as Unix time; None if never.
+    """
+
+    published: int
+    valid: bool
+    last_success: float | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What there is to say about the last check. Replaced, never changed: threads read it."""
+
+    files: dict[str, FileState] = field(default_factory=dict)
+    errors: int = 0
+    last_check: float | None = None
+
+
+class Names(NamedTuple):
+    """The metrics that tell of a folder."""
+
+    published: Metric
+    valid: Metric
+    last_success: Metric
+    errors: Metric
+    last_check: Metric
+
+
+class PublishedFolder(abc.ABC, Generic[F, C]):
+    """Keeps a published folder equal to the good part of a folder that people edit: a duty.
+
+    Args:
+        source: The folder that users edit.
+        published: The folder that the program reads.
+        interval: Seconds between two checks.
+        clock: Gives Unix time in seconds.
+    """
+
+    name: str
+    wanted: folder.Wanted
+    suffix: str
+    names: Names
+
+    def __init__(
+        self,
+        source: Path,
+        published: Path,
+        interval: float = 2.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.interval = interval
+        self.state = State()
+        self._source = source
+        self._watcher = folder.Watcher(source, self.wanted)
+        self._publisher = Publisher(published, self.suffix)
+        self._clock = clock
+        self._files: dict[str, F] = {}
+        self._last_good: dict[str, C] = {}
+        self._last_success: dict[str, float] = {}
+        self._plans: dict[str, FilePlan[F, C]] = {}
+        self._waiting: set[str] = set()
+        self._changed: set[str] = set()
+        self._reported: dict[str, tuple[Problem, ...]] = {}
+        self._reported_error = ""
+
+    @abc.abstractmethod
+    def read(self, path: Path) -> F:
+        """Read and check a file; OSError if that is not possible now, and is to be tried again."""
+
+    @abc.abstractmethod
+    def plan(self, files: Iterable[F], last_good: Mapping[str, C]) -> dict[str, FilePlan[F, C]]:
+        """Decide what each file publishes, by its name."""
+
+    @abc.abstractmethod
+    def render(self, content: C) -> bytes:
+        """Write what is to be published."""
+
+    @abc.abstractmethod
+    def restore(self, path: Path) -> C | Problem:
+        """Read what an earlier keeper published."""
+
+    @abc.abstractmethod
+    def size(self, content: C) -> int:
+        """How much there is."""
+
+    @abc.abstractmethod
+    def counted(self, content: C) -> str:
+        """How much there is, in words."""
+
+    def start(self) -> None:
+        """Take over what an earlier keeper published, and check for the first time.
+
+        Raises:
+            OSError: A folder is not there or does not permit what is needed.
+        """
+        folder.scan(self._source, self.wanted)
+        self._publisher.prepare()
+        for name, path in self._publisher.found().items():
+            if not self.wanted(name):
+                continue
+            content = self.restore(path)
+            if isinstance(content, Problem):
+                _log.warning("%s; it is not used", content)
+                continue
+            self._publisher.know(name, self.render(content))
+            self._last_good[name], self._last_success[name] = content, path.stat().st_mtime
+        self.check()
+
+    def check(self) -> None:
+        """Look once, and publish what is good. Errors are logged and counted, not raised."""
+        errors = self.state.errors
+        error = ""
+        try:
+            self._look()
+            error = self._publish()
+        except OSError as failure:
+            error = f"{failure.filename or self._source}: {failure.strerror or failure}"
+        if error and error != self._reported_error:
+            _log.error("%s; what was published stays, the next check tries again", error)
+        self._reported_error = error
+        self.state = State(self._file_states(), errors + bool(error), self._clock())
+
+    def collect(self) -> Iterable[Family]:
+        """What there is to say about the last check."""
+        state, names = self.state, self.names
+        published, valid = gauge(names.published), gauge(names.valid)
+        success, errors = gauge(names.last_success), counter(names.errors)
+        for name, file in sorted(state.files.items()):
+            published.add_metric([name], file.published)
+            valid.add_metric([name], float(file.valid))
+            if file.last_success is not None:
+                success.add_metric([name], round(file.last_success))
+        errors.add_metric([], state.errors)
+        yield from (published, valid, success, errors)
+        if state.last_check is not None:
+            last_check = gauge(names.last_check)
+            last_check.add_metric([], round(state.last_check))
+            yield last_check
+
+    def _look(self) -> None:
+        changed, gone = self._watcher.look()
+        self._waiting = (self._waiting | changed) - gone
+        self._changed = set()
+        for name in gone:
+            self._files.pop(name, None)
+            self._reported.pop(name, None)
+        for name in sorted(self._waiting):
+            self._files[name] = self.read(self._source / name)
+            self._waiting.remove(name)
+            self._changed.add(name)
+            self._reported.pop(name, None)
+
+    def _publish(self) -> str:
+        """Bring the published folder up to date; the first error, or nothing."""
+        before, self._plans = self._plans, self.plan(self._files.values(), self._last_good)
+        errors = []
+        for name, file_plan in self._plans.items():
+            try:
+                self._apply(file_plan, before.get(name))
+            except OSError as failure:
+                errors.append(f"{name} cannot be published: {failure.strerror or failure}")
+        for name in self._last_good.keys() - self._plans.keys():
+            try:
+                self._withdraw(name)
+            except OSError as failure:
+                errors.append(f"{name} cannot be withdrawn: {failure.strerror or failure}")
+        return errors[0] if errors else ""
+
+    def _apply(self, file_plan: FilePlan[F, C], before: FilePlan[F, C] | None) -> None:
+        name, published = file_plan.file.name, file_plan.published
+        self._report(file_plan)
+        if published is None:
+            return
+        if self._publisher.publish(name, self.render(published)):
+            self.changed()
+            _log.info("%s: %s published", self._source / name, self.counted(published))
+        if file_plan.valid:
+            self._last_good[name] = published
+            if name in self._changed or before is None or not before.valid:
+                self._last_success[name] = self._clock()
+
+    def _withdraw(self, name: str) -> None:
+        self._publisher.withdraw(name)
+        del self._last_good[name]
+        self._last_success.pop(name, None)
+        self.changed()
+        _log.info("%s: removed, and what was published of it too", self._source / name)
+
+    def changed(self) -> None:
+        """Called when anything in the published folder has changed."""
+
+    def _report(self, file_plan: FilePlan[F, C]) -> None:
+        name, problems = file_plan.file.name, file_plan.file.problems
+        if problems == self._reported.get(name, ()):
+            return
+        self._reported[name] = problems
+        if not problems:
+            _log.info("%s: good again", self._source / name)
+            return
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        kept = file_plan.published
+        stays = "nothing" if kept is None else f"{self.counted(kept)} of its last good version"
+        _log.error("%s/%s%s (published: %s)", self._source, problems[0], more, stays)
+
+    def _file_states(self) -> dict[str, FileState]:
+        return {
+            name: FileState(
+                0 if file_plan.published is None else self.size(file_plan.published),
+                file_plan.valid,
+                self._last_success.get(name),
+            )
+            for name, file_plan in self._plans.items()
+        }

@@ -1,0 +1,1 @@
+"""The users' own rules: checked, and published for vmalert."""
