@@ -12,6 +12,7 @@ done
 
 readonly needed_megabytes=500
 role='' action='' engine='' demo=no purge=no
+storage_before=''
 prefix=$source_dir/.gpuglass
 install_log='' keep_log=no installing=no
 step_number=0 step_count=0
@@ -22,8 +23,9 @@ usage() {
 usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--prefix DIR]
        ./setup.sh --status | --stop | --uninstall [--purge]   [--prefix DIR]
 
-  --single-node  everything on this machine: exporter, keeper, vmagent, VictoriaMetrics
-  --host         the monitoring host: the same without the exporter
+  --single-node  everything on this machine: exporter, vmagent, VictoriaMetrics, vmalert, Alertmanager and
+                 the keeper, which looks after them
+  --host         the monitoring host: the same without the exporter, and with tiered storage
   --worker       the exporter alone, to be scraped by a host; listens on every address
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
@@ -35,9 +37,15 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
 
 Settings come from the environment or from gpuglass.env in this clone, as KEY=VALUE:
   GPUGLASS_EXPORTER_PORT 9400, GPUGLASS_KEEPER_PORT 9401, GPUGLASS_VICTORIAMETRICS_PORT 8428,
-  GPUGLASS_VMAGENT_PORT 8429, GPUGLASS_SCRAPE_INTERVAL 5s (1s to 60s), GPUGLASS_RETENTION 400d,
-  GPUGLASS_NODE_NAME (this machine's host name)
-  with Docker: GPUGLASS_VM_VERSION, GPUGLASS_PYTHON_IMAGE
+  GPUGLASS_VMAGENT_PORT 8429, GPUGLASS_VMALERT_PORT 8880, GPUGLASS_ALERTMANAGER_PORT 9093,
+  GPUGLASS_SCRAPE_INTERVAL 5s (1s to 60s), GPUGLASS_NODE_NAME (this machine's host name)
+  GPUGLASS_STORAGE     single: all samples for GPUGLASS_RETENTION 400d (--single-node's default), or
+                       tiered: all samples for GPUGLASS_RETENTION_RAW 7d, minutes for
+                       GPUGLASS_RETENTION_1M 30d, hours for GPUGLASS_RETENTION_1H 400d (--host's), with
+                       GPUGLASS_VICTORIAMETRICS_1M_PORT 8438, GPUGLASS_VICTORIAMETRICS_1H_PORT 8448
+  GPUGLASS_COST_*      KWH_PRICE, GPU_HOUR_PRICE, CURRENCY, PUE, CARBON_GRAMS_PER_KWH: what use costs
+  GPUGLASS_ALERT_*     TEMPERATURE_CELSIUS, UTILIZATION_RATIO, MEMORY_RATIO: alert above these, else not
+  with Docker: GPUGLASS_VM_VERSION, GPUGLASS_ALERTMANAGER_VERSION, GPUGLASS_PYTHON_IMAGE
 From the environment alone: GPUGLASS_PYTHON (the Python to use), GPUGLASS_COMPONENTS_CACHE (a folder
 that keeps downloaded programs for the next install).
 USAGE
@@ -112,8 +120,9 @@ check_arguments() {
     [ ${#prefix} -le 75 ] || usage_error "the path $prefix is too long; choose a shorter one with --prefix"
 }
 
+# A comma would part one of vmalert's values in two.
 check_path() {
-    [[ $1 =~ ^[A-Za-z0-9\ _./@+,:=~-]+$ ]] ||
+    [[ $1 =~ ^[A-Za-z0-9\ _./@+:=~-]+$ ]] ||
         usage_error "the path $1 has characters that do not survive in configuration files; choose another"
 }
 
@@ -195,12 +204,20 @@ save_run() {
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
     # The data may outlive the rest, and where they are depends on the kind of the install.
-    echo "$engine" >"$prefix/.gpuglass-install"
+    echo "$engine ${setting[GPUGLASS_STORAGE]}" >"$prefix/.gpuglass-install"
     : >"$prefix/run/installed"
 }
 
 saved_engine() {
-    cat "$prefix/.gpuglass-install" 2>/dev/null || true
+    cut -d ' ' -f 1 "$prefix/.gpuglass-install" 2>/dev/null || true
+}
+
+# The storage profile of the data that are here; those of an install that named none were made by the single one.
+saved_storage() {
+    local engine storage
+    read -r engine storage 2>/dev/null <"$prefix/.gpuglass-install" || return 0
+    if [ -z "$storage" ] && [ -n "$engine" ] && [ "$(saved role)" != worker ]; then storage=single; fi
+    echo "$storage"
 }
 
 saved() {
@@ -242,6 +259,18 @@ say_what_will_show() {
     say "No NVIDIA GPU is here: this machine's host facts alone will show (--demo adds eight stand-in GPUs)."
 }
 
+# What becomes of the data where a run asks for another storage than the one they were made by.
+say_what_storage_becomes() {
+    case $storage_before-${setting[GPUGLASS_STORAGE]} in
+    single-tiered)
+        say "Storage becomes tiered: samples older than ${setting[GPUGLASS_RETENTION_RAW]} are given up, the tiers begin with those that are younger."
+        ;;
+    tiered-single)
+        say "Storage becomes single: samples are kept for ${setting[GPUGLASS_RETENTION]} from now on. What the tiers hold stays on disk, to be seen again with GPUGLASS_STORAGE=tiered."
+        ;;
+    esac
+}
+
 victoriametrics_url() {
     echo "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_PORT)"
 }
@@ -273,7 +302,11 @@ show_addresses() {
     *)
         say "PromQL:    $(victoriametrics_url)/api/v1/query?query=up"
         ! answers "$(victoriametrics_url)/vmui/" || say "Browse:    $(victoriametrics_url)/vmui/"
+        [ "$(saved GPUGLASS_STORAGE)" != tiered ] ||
+            say "Tiers:     http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1M_PORT)/ (minutes)," \
+                "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1H_PORT)/ (hours)"
         say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
+        say "Alerts:    http://127.0.0.1:$(saved GPUGLASS_ALERTMANAGER_PORT)/"
         [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
         say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
         [ ! -e "$prefix/bin/gpuglass" ] || say "Command:   $prefix/bin/gpuglass --help"
@@ -303,6 +336,7 @@ install_native() {
     check_ports
     [ -e "$prefix/venvs/gpuglass-$(package_fingerprint)/.complete" ] || check_disk
     say_what_will_show
+    say_what_storage_becomes
     mkdir -p -- "$prefix"/{bin,data/targets,log,run} || die "$prefix cannot be written to"
 
     if [ "$demo" = yes ]; then
@@ -461,6 +495,7 @@ main() {
         return
     fi
     load_settings "$source_dir/gpuglass.env"
+    choose_storage
     open_log
     choose_engine
     "install_$engine"

@@ -27,9 +27,29 @@ compose() (
     done
     GPUGLASS_SCRAPE_TIMEOUT=$(scrape_timeout)
     GPUGLASS_BIND=$(listen_address)
-    export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND
+    GPUGLASS_RETENTION=$(raw_retention)
+    GPUGLASS_MEMORY_PERCENT=$(memory_percent)
+    COMPOSE_PROFILES=''
+    export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT COMPOSE_PROFILES
+    ! is_tiered || use_tiers
     docker compose --project-directory "$source_dir" "${files[@]}" "$@"
 )
+
+# The names of the tiers inside, and their addresses on this machine.
+use_tiers() {
+    COMPOSE_PROFILES=tiered
+    export GPUGLASS_ROLLUP_MINUTE_URL=http://victoria-metrics-1m:8428
+    export GPUGLASS_ROLLUP_HOUR_URL=http://victoria-metrics-1h:8428
+    GPUGLASS_ROLLUP_LOOK_BACK=$(rollup_look_back)
+    export GPUGLASS_ROLLUP_LOOK_BACK
+    export GPUGLASS_VICTORIAMETRICS_1M_ADDRESS=127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}
+    export GPUGLASS_VICTORIAMETRICS_1H_ADDRESS=127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}
+}
+
+# Compose leaves alone what belongs to a profile that is not chosen any more.
+end_tiers() {
+    [ "$role" = worker ] || compose --profile tiered rm --stop --force victoria-metrics-1m victoria-metrics-1h
+}
 
 compose_files() {
     [ "$role" = worker ] || echo docker-compose.host.yml
@@ -50,6 +70,7 @@ install_docker() {
     umask 022
     claim_prefix
     say_what_will_show
+    say_what_storage_becomes
     mkdir -p -- "$prefix"/{data,run}
     if [ "$role" != host ] && [ "$demo" = no ] && has_gpu && ! nvidia_runtime; then
         say "Docker has no nvidia runtime: the container cannot see the GPUs; install the NVIDIA Container Toolkit."
@@ -57,6 +78,7 @@ install_docker() {
     step "Images and containers"
     write_own_target
     save_run
+    is_tiered || logged "the tiers could not be ended" end_tiers
     logged "the containers could not be started" compose up --build --detach --wait --remove-orphans
     step "Data"
     docker_show_data 60s || die "no data arrived within a minute; see: docker compose -p gpuglass logs"
@@ -84,7 +106,11 @@ docker_addresses() {
     say
     [ "$role" = worker ] || say "PromQL:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/api/v1/query?query=up"
     [ "$role" = worker ] || say "Browse:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/vmui/"
+    [ "$role" = worker ] || ! is_tiered ||
+        say "Tiers:     http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}/ (minutes)," \
+            "http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}/ (hours)"
     [ "$role" = worker ] || say "Targets:   http://127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}/targets"
+    [ "$role" = worker ] || say "Alerts:    http://127.0.0.1:${setting[GPUGLASS_ALERTMANAGER_PORT]}/"
     [ "$role" = host ] || say "Exporter:  http://$(listen_address):${setting[GPUGLASS_EXPORTER_PORT]}/metrics"
     if [ "$role" = worker ]; then
         say "On the monitoring host, put this into a file in victoriametrics/targets/, nodes.yml for example:"
@@ -115,5 +141,5 @@ docker_uninstall() {
     docker_restore
     local volumes=()
     [ "$purge" = no ] || volumes=(--volumes)
-    compose --progress quiet down --remove-orphans "${volumes[@]}"
+    compose --profile tiered --progress quiet down --remove-orphans "${volumes[@]}"
 }

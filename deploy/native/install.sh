@@ -135,7 +135,7 @@ install_supervisor() {
 }
 
 install_components() {
-    "$source_dir/deploy/native/components.sh" "$prefix" 2>&1 9>&- | tee -a "$install_log" |
+    "$source_dir/deploy/native/components.sh" "$prefix" victoria-metrics vmagent vmalert alertmanager amtool 2>&1 9>&- | tee -a "$install_log" |
         sed -u '/^components.sh: error: /d; s/^/    /' && return 0
     die "$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1 | grep . || reason_in_log)"
 }

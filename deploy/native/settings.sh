@@ -5,12 +5,32 @@ declare -A setting=(
     [GPUGLASS_EXPORTER_PORT]=9400
     [GPUGLASS_KEEPER_PORT]=9401
     [GPUGLASS_VICTORIAMETRICS_PORT]=8428
+    [GPUGLASS_VICTORIAMETRICS_1M_PORT]=8438
+    [GPUGLASS_VICTORIAMETRICS_1H_PORT]=8448
     [GPUGLASS_VMAGENT_PORT]=8429
+    [GPUGLASS_VMALERT_PORT]=8880
+    [GPUGLASS_ALERTMANAGER_PORT]=9093
     [GPUGLASS_SCRAPE_INTERVAL]=5s
     [GPUGLASS_NODE_NAME]=$(uname -n)
+    # Empty: the one of the install that is there, else the role's; see choose_storage.
+    [GPUGLASS_STORAGE]=''
     [GPUGLASS_RETENTION]=400d
+    [GPUGLASS_RETENTION_RAW]=7d
+    [GPUGLASS_RETENTION_1M]=30d
+    [GPUGLASS_RETENTION_1H]=400d
+    # Empty: the keeper's own default.
+    [GPUGLASS_COST_KWH_PRICE]=''
+    [GPUGLASS_COST_GPU_HOUR_PRICE]=''
+    [GPUGLASS_COST_CURRENCY]=''
+    [GPUGLASS_COST_PUE]=''
+    [GPUGLASS_COST_CARBON_GRAMS_PER_KWH]=''
+    # Empty: no alert.
+    [GPUGLASS_ALERT_TEMPERATURE_CELSIUS]=''
+    [GPUGLASS_ALERT_UTILIZATION_RATIO]=''
+    [GPUGLASS_ALERT_MEMORY_RATIO]=''
     # The containers run the release that is pinned for the native way.
     [GPUGLASS_VM_VERSION]=$(sed -nE 's/.*-(v[0-9.]+)\.tar\.gz$/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
+    [GPUGLASS_ALERTMANAGER_VERSION]=$(sed -nE 's/.* alertmanager-([0-9.]+)\.linux-.*/v\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_PYTHON_IMAGE]=python:3.13-slim
 )
 
@@ -21,6 +41,7 @@ load_settings() {
         [ -z "${!name+set}" ] || set_setting environment "$name" "${!name}"
     done
     check_ports_differ
+    check_currency
 }
 
 # KEY=VALUE lines are parsed, never run.
@@ -49,15 +70,26 @@ setting_names() {
 
 set_setting() {
     local where=$1 name=$2 value=$3 wanted=
+    if [[ -z $value && $name =~ ^GPUGLASS_(STORAGE|COST_|ALERT_) ]]; then
+        setting[$name]=''
+        return 0
+    fi
     case $name in
     *_PORT) is_port "$value" || wanted='a port from 1 to 65535' ;;
     GPUGLASS_SCRAPE_INTERVAL) is_interval "$value" || wanted='whole seconds from 1s to 60s' ;;
-    GPUGLASS_RETENTION) [[ $value =~ ^[1-9][0-9]{0,4}[dwy]$ ]] || wanted='days, weeks or years such as 400d' ;;
+    GPUGLASS_RETENTION*) [[ $value =~ ^[1-9][0-9]{0,4}[dwy]$ ]] || wanted='days, weeks or years such as 400d' ;;
+    GPUGLASS_STORAGE) [[ $value =~ ^(single|tiered)$ ]] || wanted='single or tiered' ;;
+    GPUGLASS_COST_CURRENCY) [[ $value =~ ^[A-Za-z]{3}$ ]] || wanted='a currency of three letters, such as EUR' ;;
+    GPUGLASS_COST_*_PRICE) is_number "$value" 0 10000000 || wanted='a number from 0 to 10000000, such as 0.31' ;;
+    GPUGLASS_COST_PUE) is_number "$value" 1 10 || wanted='a number from 1 to 10, such as 1.3' ;;
+    GPUGLASS_COST_CARBON_*) is_number "$value" 0 10000 || wanted='a number from 0 to 10000, such as 350' ;;
+    GPUGLASS_ALERT_*_CELSIUS) is_number "$value" 1 150 || wanted='a number from 1 to 150, such as 85' ;;
+    GPUGLASS_ALERT_*_RATIO) is_number "$value" 0 1 || wanted='a number from 0 to 1, such as 0.9' ;;
     GPUGLASS_NODE_NAME)
         [[ $value =~ ^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$ ]] ||
             wanted='a name of letters, digits, dots, dashes and underscores'
         ;;
-    GPUGLASS_VM_VERSION) [[ $value =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as v1.152.0' ;;
+    GPUGLASS_VM_VERSION | GPUGLASS_ALERTMANAGER_VERSION) [[ $value =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as v1.152.0' ;;
     GPUGLASS_PYTHON_IMAGE) [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || wanted='the name of an image' ;;
     esac
     [ -z "$wanted" ] || usage_error "$where: $name: '$value' is not $wanted"
@@ -70,6 +102,61 @@ is_port() {
 
 is_interval() {
     [[ $1 =~ ^[1-9][0-9]?s$ ]] && [ "${1%s}" -le 60 ]
+}
+
+# A decimal number without an exponent, from LEAST to MOST, which are whole.
+is_number() {
+    local least=$2 most=$3 whole fraction
+    [[ $1 =~ ^([0-9]{1,12})(\.([0-9]{1,12}))?$ ]] || return 1
+    whole=$((10#${BASH_REMATCH[1]})) fraction=${BASH_REMATCH[3]}
+    [ "$whole" -ge "$least" ] && { [ "$whole" -lt "$most" ] || [[ $whole = "$most" && $fraction =~ ^0*$ ]]; }
+}
+
+days_of() {
+    case $1 in
+    *w) echo $((${1%w} * 7)) ;;
+    *y) echo $((${1%y} * 365)) ;;
+    *) echo "${1%d}" ;;
+    esac
+}
+
+check_currency() {
+    local name
+    for name in GPUGLASS_COST_KWH_PRICE GPUGLASS_COST_GPU_HOUR_PRICE; do
+        [ -z "${setting[$name]}" ] || [ -n "${setting[GPUGLASS_COST_CURRENCY]}" ] ||
+            usage_error "$name needs GPUGLASS_COST_CURRENCY, such as EUR"
+    done
+}
+
+# A profile once chosen stays until another is asked for: what single keeps for a year, tiered drops after a week.
+choose_storage() {
+    if [ "$role" = worker ]; then
+        setting[GPUGLASS_STORAGE]=''
+        return 0
+    fi
+    local before
+    before=$(saved_storage)
+    if [ -n "${setting[GPUGLASS_STORAGE]}" ]; then
+        storage_before=$before
+    elif [ -n "$before" ]; then
+        setting[GPUGLASS_STORAGE]=$before
+    elif [ "$role" = host ]; then
+        setting[GPUGLASS_STORAGE]=tiered
+    else
+        setting[GPUGLASS_STORAGE]=single
+    fi
+    [ "${setting[GPUGLASS_STORAGE]}" = single ] || check_retentions
+}
+
+# Each tier is made from the one before it, and again for samples that come late: that has to be there still.
+check_retentions() {
+    local raw=${setting[GPUGLASS_RETENTION_RAW]} minute=${setting[GPUGLASS_RETENTION_1M]} hour=${setting[GPUGLASS_RETENTION_1H]}
+    [ "$(days_of "$raw")" -ge 3 ] ||
+        usage_error "GPUGLASS_RETENTION_RAW is $raw; at least 3d are needed, for the tiers are made from samples up to two days old"
+    [ "$(days_of "$minute")" -gt "$(days_of "$raw")" ] ||
+        usage_error "GPUGLASS_RETENTION_1M is $minute, which is no longer than GPUGLASS_RETENTION_RAW, $raw; make it longer"
+    [ "$(days_of "$hour")" -gt "$(days_of "$minute")" ] ||
+        usage_error "GPUGLASS_RETENTION_1H is $hour, which is no longer than GPUGLASS_RETENTION_1M, $minute; make it longer"
 }
 
 check_ports_differ() {

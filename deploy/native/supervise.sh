@@ -4,7 +4,7 @@
 demo_scenario=$source_dir/simulator/scenarios/demo.conf
 
 render() {
-    local text
+    local text name
     text=$(<"$1")
     text=${text//@DEMO@/$(demo_starter)}
     text=${text//@BIN@/$prefix/bin}
@@ -15,12 +15,13 @@ render() {
     text=${text//@RUN@/$prefix/run}
     text=${text//@LOG@/$prefix/log}
     text=${text//@EXPORTER_LISTEN@/$(listen_address)}
-    text=${text//@EXPORTER_PORT@/${setting[GPUGLASS_EXPORTER_PORT]}}
-    text=${text//@KEEPER_PORT@/${setting[GPUGLASS_KEEPER_PORT]}}
-    text=${text//@VICTORIAMETRICS_PORT@/${setting[GPUGLASS_VICTORIAMETRICS_PORT]}}
-    text=${text//@VMAGENT_PORT@/${setting[GPUGLASS_VMAGENT_PORT]}}
-    text=${text//@NODE_NAME@/${setting[GPUGLASS_NODE_NAME]}}
-    text=${text//@RETENTION@/${setting[GPUGLASS_RETENTION]}}
+    for name in "${!setting[@]}"; do
+        case $name in
+        *_PORT | *_NODE_NAME | *_RETENTION_1?) text=${text//@${name#GPUGLASS_}@/${setting[$name]}} ;;
+        esac
+    done
+    text=${text//@RETENTION@/$(raw_retention)}
+    text=${text//@MEMORY_PERCENT@/$(memory_percent)}
     printf '%s\n' "$text"
 }
 
@@ -41,19 +42,39 @@ demo_starter() {
 }
 
 programs() {
-    case $role in
-    single-node) echo victoria-metrics keeper vmagent exporter ;;
-    host) echo victoria-metrics keeper vmagent ;;
-    worker) echo exporter ;;
-    esac
+    local exporter=(exporter) tiers=()
+    [ "$role" != worker ] || { echo exporter; return; }
+    [ "$role" != host ] || exporter=()
+    ! is_tiered || tiers=(victoria-metrics-1m victoria-metrics-1h)
+    echo victoria-metrics "${tiers[@]}" keeper alertmanager vmalert vmagent "${exporter[@]}"
 }
 
 # The name of the setting that holds a program's port.
 port_setting() {
-    case $1 in
-    victoria-metrics) echo GPUGLASS_VICTORIAMETRICS_PORT ;;
-    *) echo "GPUGLASS_${1^^}_PORT" ;;
-    esac
+    local name=${1/victoria-metrics/victoriametrics}
+    name=${name//-/_}
+    echo "GPUGLASS_${name^^}_PORT"
+}
+
+is_tiered() {
+    [ "${setting[GPUGLASS_STORAGE]}" = tiered ]
+}
+
+# How long the samples themselves are kept.
+raw_retention() {
+    if is_tiered; then echo "${setting[GPUGLASS_RETENTION_RAW]}"; else echo "${setting[GPUGLASS_RETENTION]}"; fi
+}
+
+# How far back a missing rollup is made: what is about to go does not count.
+rollup_look_back() {
+    local days
+    days=$(days_of "${setting[GPUGLASS_RETENTION_RAW]}")
+    echo "$((days > 401 ? 400 : days - 1))d"
+}
+
+# What the storage of the samples may take of the machine's memory; each tier takes 5.
+memory_percent() {
+    if is_tiered; then echo 15; else echo 25; fi
 }
 
 # SETUP_REVISION makes the supervisor restart a program whose files changed while its command line did not.
@@ -71,13 +92,41 @@ program_environment() {
         environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
         environment_line GPUGLASS_SCRAPE_TIMEOUT "$(scrape_timeout)"
         environment_line GPUGLASS_TARGETS_PUBLISHED "$prefix/data/targets"
-        environment_line GPUGLASS_VICTORIAMETRICS_ADDRESS "127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}"
-        environment_line GPUGLASS_VMAGENT_ADDRESS "127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}"
-        environment_line GPUGLASS_KEEPER_ADDRESS "127.0.0.1:${setting[GPUGLASS_KEEPER_PORT]}"
+        component_addresses
         ;;
-    victoria-metrics) environment_line SETUP_REVISION "$(fingerprint <"$prefix/bin/victoria-metrics")" ;;
-    *) environment_line SETUP_REVISION 1 ;;
+    keeper)
+        environment_line SETUP_REVISION 1
+        keeper_settings
+        ;;
+    victoria-metrics | alertmanager | vmalert) environment_line SETUP_REVISION "$(fingerprint <"$prefix/bin/$1")" ;;
+    victoria-metrics-1?)
+        environment_line SETUP_REVISION "$(cat "$prefix/bin/victoria-metrics" "$source_dir/victoriametrics/tier.yml" | fingerprint)"
+        ;;
     esac
+}
+
+# Where vmagent finds our own components.
+component_addresses() {
+    local program name
+    for name in VICTORIAMETRICS_1M VICTORIAMETRICS_1H; do
+        is_tiered || environment_line "GPUGLASS_${name}_ADDRESS" none
+    done
+    for program in $(programs); do
+        name=$(port_setting "$program")
+        [ "$program" = exporter ] || environment_line "${name%_PORT}_ADDRESS" "127.0.0.1:${setting[$name]}"
+    done
+}
+
+keeper_settings() {
+    local name
+    if is_tiered; then
+        environment_line GPUGLASS_ROLLUP_LOOK_BACK "$(rollup_look_back)"
+        environment_line GPUGLASS_ROLLUP_MINUTE_URL "http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}"
+        environment_line GPUGLASS_ROLLUP_HOUR_URL "http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}"
+    fi
+    for name in $(printf '%s\n' "${!setting[@]}" | sort); do
+        [[ -z ${setting[$name]} || ! $name =~ ^GPUGLASS_(COST|ALERT)_ ]] || environment_line "$name" "${setting[$name]}"
+    done
 }
 
 environment_line() {

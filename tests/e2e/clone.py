@@ -20,7 +20,8 @@ from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = 65534
-PROGRAMS = ("exporter", "keeper", "victoria-metrics", "vmagent")
+PROGRAMS = ("exporter", "keeper", "victoria-metrics", "vmagent", "vmalert", "alertmanager")
+TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
 ORDINARY_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 RUN_TIMEOUT = 300
 
@@ -56,7 +57,7 @@ class Clone:
         self.folder = folder / "a clone"
         self.home = folder / "home"
         self.prefix = self.folder / ".gpuglass"
-        self.ports = {program: free_port() for program in PROGRAMS}
+        self.ports = {program: free_port() for program in (*PROGRAMS, *TIERS)}
         self.first_output = ""
         self._cache = cache
         self._copy()
@@ -79,8 +80,10 @@ class Clone:
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
+        names = {p: p.replace("victoria-metrics", "victoriametrics") for p in self.ports}
         ports = {
-            f"GPUGLASS_{p.upper().replace('-', '')}_PORT": str(n) for p, n in self.ports.items()
+            f"GPUGLASS_{names[p].replace('-', '_').upper()}_PORT": str(n)
+            for p, n in self.ports.items()
         }
         return {
             **kept,
@@ -122,11 +125,16 @@ class Clone:
         assert len(lines) == 1 and output.splitlines()[-1] == lines[0], output
         return lines[0]
 
+    def ask(self, program: str, path: str) -> Any:
+        """What a program's API answers."""
+        address = f"http://127.0.0.1:{self.ports[program]}{path}"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return json.load(answer)
+
     def query(self, expression: str) -> list[dict[str, Any]]:
-        address = f"http://127.0.0.1:{self.ports['victoria-metrics']}/api/v1/query"
         query = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"{address}?{query}", timeout=10) as answer:
-            result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        answer = self.ask("victoria-metrics", f"/api/v1/query?{query}")
+        result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
     def pids(self) -> dict[str, int]:

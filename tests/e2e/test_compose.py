@@ -1,14 +1,20 @@
 """The Compose files: valid, closed by default, and with the flags of the native way."""
 
+import os
 import re
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.e2e.clone import REPOSITORY
 
+COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
 HOST, WORKER = "docker-compose.host.yml", "docker-compose.worker.yml"
+TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
+OTHERS = ("victoria-metrics", *TIERS, "vmagent", "vmalert", "alertmanager")
 OVERLAYS = ("deploy/docker/gpu.yml", "deploy/docker/demo.yml")
 
 
@@ -19,19 +25,22 @@ def services(*files: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def native_flags(program: str) -> dict[str, str]:
+def native_flags(program: str) -> set[str]:
     text = (REPOSITORY / f"deploy/native/programs/{program}.conf").read_text()
-    return dict(re.findall(r'^\s+"?(-[A-Za-z][\w.]*)=([^"\n]*)"?$', text, re.MULTILINE))
+    return set(re.findall(r'^\s+"?(--?[A-Za-z][\w.-]*=[^"\n]*)"?$', text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("program", ["victoria-metrics", "vmagent"])
+def names(words: Iterable[str]) -> list[str]:
+    return sorted(word.partition("=")[0] for word in words)
+
+
+@pytest.mark.parametrize("program", [*OTHERS, "keeper"])
 def test_same_flags_as_without_containers(program: str) -> None:
     native = native_flags(program)
-    inside = dict(word.split("=", 1) for word in services(HOST)[program]["command"])
-    assert inside.keys() == native.keys()
-    plain = {flag for flag, value in native.items() if "@" not in value}
-    assert plain
-    assert {flag: inside[flag] for flag in plain} == {flag: native[flag] for flag in plain}
+    inside = [word for word in services(HOST)[program]["command"] if word.startswith("-")]
+    assert names(inside) == names(native)
+    plain = {word for word in native if "@" not in word}
+    assert plain <= set(inside)
 
 
 def test_vmagent_is_started_by_the_script() -> None:
@@ -45,12 +54,26 @@ def test_vmagent_is_started_by_the_script() -> None:
 
 
 def test_release_is_the_pinned_one() -> None:
-    pinned = re.search(
-        r"-(v\d+\.\d+\.\d+)\.tar\.gz", (REPOSITORY / "deploy/native/checksums.txt").read_text()
-    )
-    images = {service["image"] for name, service in services(HOST).items() if name != "keeper"}
-    assert pinned
-    assert all(image.endswith(f":${{GPUGLASS_VM_VERSION:-{pinned[1]}}}") for image in images)
+    checksums = (REPOSITORY / "deploy/native/checksums.txt").read_text()
+    dockerfile = (REPOSITORY / "exporter/Dockerfile").read_text()
+    for name, archive in (
+        ("VM_VERSION", r"victoria-metrics-linux-\w+-(v[\d.]+)\.tar\.gz"),
+        ("ALERTMANAGER_VERSION", r"alertmanager-([\d.]+)\.linux-\w+\.tar\.gz"),
+    ):
+        (version,) = {f"v{found.lstrip('v')}" for found in re.findall(archive, checksums)}
+        default = f"${{GPUGLASS_{name}:-{version}}}"
+        programs = (
+            {"alertmanager"} if name == "ALERTMANAGER_VERSION" else {*OTHERS} - {"alertmanager"}
+        )
+        assert all(services(HOST)[p]["image"].endswith(f":{default}") for p in programs)
+        assert services(HOST)["keeper"]["build"]["args"][name] == default
+        assert f"ARG {name}={version}\n" in dockerfile
+
+
+def test_tiers_are_a_profile() -> None:
+    found = services(HOST)
+    assert {name for name, service in found.items() if "profiles" in service} == set(TIERS)
+    assert all(found[name]["profiles"] == ["tiered"] for name in TIERS)
 
 
 @pytest.mark.parametrize(("name", "service"), services(HOST, WORKER).items())
@@ -68,13 +91,55 @@ def test_each_service_is_closed_and_watched(name: str, service: dict[str, Any]) 
         assert re.search(r"=(127\.0\.0\.1|\$\{GPUGLASS_BIND:-127\.0\.0\.1\}):", listening[0]), name
 
 
+def compose(files: Iterable[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(COMPOSE), "--project-directory", str(REPOSITORY)]
+    for file in files:
+        command += ["-f", str(REPOSITORY / file)]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(
     "files", [(HOST,), (WORKER,), (HOST, WORKER), *((HOST, WORKER, o) for o in OVERLAYS)]
 )
 def test_compose_accepts(files: tuple[str, ...]) -> None:
-    compose = REPOSITORY / ".cache" / "tools" / "docker-compose"
-    command = [str(compose), "--project-directory", str(REPOSITORY)]
-    for file in files:
-        command += ["-f", str(REPOSITORY / file)]
-    done = subprocess.run([*command, "config", "-q"], capture_output=True, text=True, check=False)
+    for profiles in ([], ["--profile", "tiered"]):
+        done = compose(files, *profiles, "config", "-q")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
+    """By a Compose that only shows what it would start."""
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\nshift\nexec "{COMPOSE}" "$@"\n')
+    docker.chmod(0o755)
+    script = f"""
+        set -euo pipefail
+        source_dir={REPOSITORY} role=host demo=no prefix={tmp_path}
+        usage_error() {{ echo "$*" >&2; exit 2; }}
+        . deploy/native/settings.sh; . deploy/native/supervise.sh; . deploy/docker/docker.sh
+        load_settings /nonexistent
+        compose config
+    """
+    settings = {"STORAGE": "tiered", "RETENTION_RAW": "9d", "COST_PUE": "1.4", "VMALERT_PORT": "88"}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=REPOSITORY,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+        | {f"GPUGLASS_{name}": value for name, value in settings.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
+    made = yaml.safe_load(done.stdout)["services"]
+    assert {*OTHERS, "keeper"} == set(made)
+    assert "-retentionPeriod=9d" in made["victoria-metrics"]["command"]
+    assert "-memory.allowedPercent=15" in made["victoria-metrics"]["command"]
+    told = made["keeper"]["environment"]
+    assert told["GPUGLASS_ROLLUP_MINUTE_URL"] == "http://victoria-metrics-1m:8428"
+    assert told["GPUGLASS_ROLLUP_HOUR_URL"] == "http://victoria-metrics-1h:8428"
+    assert told["GPUGLASS_ROLLUP_LOOK_BACK"] == "8d"
+    assert told["GPUGLASS_COST_PUE"] == "1.4"
+    scraped = made["vmagent"]["environment"]
+    assert scraped["GPUGLASS_VICTORIAMETRICS_1H_ADDRESS"] == "127.0.0.1:8448"
+    assert scraped["GPUGLASS_VMALERT_ADDRESS"] == "127.0.0.1:88"

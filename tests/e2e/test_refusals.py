@@ -31,6 +31,7 @@ SINGLE = ("--single-node", "--no-docker")
         (["--single-node", "--prefix"], "--prefix needs a folder"),
         (["--single-node", "--prefix", "/tmp/a;b"], "characters that do not survive"),
         (["--single-node", "--prefix", "/tmp/100%"], "characters that do not survive"),
+        (["--single-node", "--prefix", "/tmp/a,b"], "characters that do not survive"),
         (["--single-node", "--prefix", "/tmp/" + "a" * 80], "too long"),
     ],
 )
@@ -60,6 +61,12 @@ def test_no_arguments_shows_usage(clone: Clone) -> None:
         ("GPUGLASS_KEEPER_PORT=65536", "'65536' is not a port"),
         ("GPUGLASS_NODE_NAME='$(reboot)'", "'$(reboot)' is not a name"),
         ('GPUGLASS_VM_VERSION="latest"', "'latest' is not a version"),
+        ("GPUGLASS_STORAGE=three", "'three' is not single or tiered"),
+        ("GPUGLASS_COST_KWH_PRICE=-0.3", "GPUGLASS_COST_KWH_PRICE: '-0.3' is not a number from 0"),
+        ("GPUGLASS_COST_KWH_PRICE=0.3", "GPUGLASS_COST_KWH_PRICE needs GPUGLASS_COST_CURRENCY"),
+        ("GPUGLASS_COST_CURRENCY=euros", "'euros' is not a currency of three letters"),
+        ("GPUGLASS_COST_PUE=0.9", "'0.9' is not a number from 1 to 10"),
+        ("GPUGLASS_ALERT_MEMORY_RATIO=90", "'90' is not a number from 0 to 1"),
     ],
 )
 def test_settings_file(clone: Clone, text: str, complaint: str) -> None:
@@ -72,6 +79,22 @@ def test_environment_settings(clone: Clone) -> None:
     assert "environment: GPUGLASS_EXPORTER_PORT: 'http' is not a port" in line
     same = {"GPUGLASS_EXPORTER_PORT": "9000", "GPUGLASS_VMAGENT_PORT": "9000"}
     assert "are both 9000" in clone.fails(*SINGLE, env=same, code=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"RETENTION_RAW": "2d"}, "GPUGLASS_RETENTION_RAW is 2d; at least 3d are needed"),
+        ({"RETENTION_1M": "7d"}, "no longer than GPUGLASS_RETENTION_RAW, 7d"),
+        ({"RETENTION_1H": "4w"}, "no longer than GPUGLASS_RETENTION_1M, 30d"),
+        ({"VMALERT_PORT": "8438"}, "are both 8438"),
+    ],
+)
+def test_tiers_that_cannot_be(clone: Clone, settings: dict[str, str], complaint: str) -> None:
+    given = {"GPUGLASS_STORAGE": "tiered", "GPUGLASS_VICTORIAMETRICS_1M_PORT": "8438"}
+    given |= {f"GPUGLASS_{name}": value for name, value in settings.items()}
+    assert complaint in clone.fails(*SINGLE, env=given, code=2)
+    assert not clone.prefix.exists()
 
 
 def test_busy_port(clone: Clone) -> None:

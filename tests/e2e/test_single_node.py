@@ -2,11 +2,26 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.clone import PROGRAMS, Clone, wait_for
+import yaml
+from tests.e2e.clone import PROGRAMS, REPOSITORY, TIERS, Clone, wait_for
 
 DEMO = ("--single-node", "--demo", "--no-docker")
+RULES = REPOSITORY / "victoriametrics/rules"
+
+
+def scraped(clone: Clone, programs: Sequence[str]) -> bool:
+    """Wait until vmagent has scraped these programs, and no others."""
+    wanted = {f"127.0.0.1:{clone.ports[program]}" for program in programs}
+
+    def up() -> dict[str, str]:
+        found = clone.query("last_over_time(up[10s])")
+        return {r["metric"]["instance"]: r["value"][1] for r in found}
+
+    return bool(wait_for("up of every component", lambda: up() == dict.fromkeys(wanted, "1")))
 
 
 def test_eight_gpus_arrive(running: Clone) -> None:
@@ -32,7 +47,31 @@ def test_processes_and_xids_of_the_demo_are_shown_as_they_are(running: Clone) ->
 
 
 def test_all_our_components_are_scraped(running: Clone) -> None:
-    wait_for("up of every component", lambda: len(running.query("up == 1")) >= len(PROGRAMS), 30)
+    assert scraped(running, PROGRAMS)
+
+
+def test_vmalert_evaluates_every_rule(running: Clone) -> None:
+    def evaluated() -> set[str]:
+        rules = [rule for group in groups() for rule in group["rules"]]
+        return {rule["name"] for rule in rules if rule["lastEvaluation"][:4] > "2000"}
+
+    def groups() -> list[dict[str, Any]]:
+        return list(running.ask("vmalert", "/api/v1/rules")["data"]["groups"])
+
+    files = [*(RULES / "alerts").glob("*.yml"), *(RULES / "records").glob("*.yml")]
+    shipped = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
+    names = {rule.get("alert") or rule["record"] for group in shipped for rule in group["rules"]}
+    wait_for("every rule", lambda: evaluated() == names, 120)
+    assert [r for group in groups() for r in group["rules"] if r["lastError"]] == []
+
+
+def test_alertmanager_gets_the_watchdog(running: Clone) -> None:
+    wanted = "GPUStackWatchdog"
+    wait_for("an alert", lambda: wanted in names_of(running.ask("alertmanager", "/api/v2/alerts")))
+
+
+def names_of(alerts: list[dict[str, Any]]) -> set[str]:
+    return {alert["labels"]["alertname"] for alert in alerts}
 
 
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
@@ -130,6 +169,36 @@ def test_other_role_ends_only_what_it_lacks(running: Clone) -> None:
     code, output = running.setup(*DEMO)
     assert code == 0, output
     assert (running.folder / "victoriametrics/targets/this-node.yml").exists()
+
+
+def test_tiered_storage_and_back(running: Clone) -> None:
+    before = running.pids()
+    stored = running.query("tfirst_over_time(gpuglass_build_info[1h])")
+    code, output = running.setup(*DEMO, env={"GPUGLASS_STORAGE": "tiered"})
+    assert code == 0, output
+    assert "samples older than 7d are given up" in output
+    tiered = running.pids()
+    assert set(tiered) == {*PROGRAMS, *TIERS}
+    changed = {program for program in PROGRAMS if before[program] != tiered[program]}
+    assert changed == {"victoria-metrics", "keeper", "vmagent"}
+    assert scraped(running, (*PROGRAMS, *TIERS))
+    done = "count(gpuglass_keeper_rollup_last_success_timestamp_seconds > 0) == 2"
+    wait_for("both tiers are looked after", lambda: running.query(done))
+    assert running.query("sum(gpuglass_keeper_rollup_failures_total) == 0")
+
+    code, output = running.setup(*DEMO)
+    assert code == 0, output
+    assert set(running.pids()) == {*PROGRAMS, *TIERS}, "what was chosen stays"
+
+    code, output = running.setup(*DEMO, env={"GPUGLASS_STORAGE": "single"})
+    assert code == 0, output
+    assert "What the tiers hold stays on disk" in output
+    assert set(running.pids()) == set(PROGRAMS)
+    assert scraped(running, PROGRAMS)
+    assert (
+        running.query("tfirst_over_time(gpuglass_build_info[1h])")[0]["value"][1]
+        == stored[0]["value"][1]
+    )
 
 
 def test_own_target_is_kept_once_edited(running: Clone) -> None:

@@ -15,8 +15,8 @@ SOURCE = ROOT / "victoriametrics/alertmanager"
 class Alertmanager(Program):
     """Alertmanager as it is shipped, with its data and configuration in a folder."""
 
-    def __init__(self, components: Path, data: Path) -> None:
-        self.port = free_port()
+    def __init__(self, components: Path, data: Path, port: int = 0) -> None:
+        self.port = port or free_port()
         self.published = data / "alertmanager/published"
         self.published.mkdir(parents=True, exist_ok=True)
         places = {
@@ -55,14 +55,6 @@ class Alertmanager(Program):
         return str(json.loads(get(f"{self.address}/api/v2/status"))["config"]["original"])
 
 
-def copy_base(folder: Path) -> Path:
-    """A folder with our base, for a receivers file; the file's path."""
-    folder.mkdir(parents=True)
-    for name in ("base.yml", "messages.tmpl"):
-        shutil.copy(SOURCE / name, folder)
-    return folder / "receivers.yml"
-
-
 class AlertingStack(Stack):
     """The stack, with vmalert on a copy of the rules, and Alertmanager."""
 
@@ -73,27 +65,14 @@ class AlertingStack(Stack):
         source = folder / "source/victoriametrics"
         shutil.copytree(ROOT / "victoriametrics/rules", source / "rules")
         self.rules = source / "rules/alerts"
-        self.receivers = copy_base(source / "alertmanager")
-        self.alertmanager = Alertmanager(components, data)
-        vmalert_port = free_port()
-        places = {
-            **self.places,
-            "NODE_NAME": "grafana.example.org",
-            "VMALERT_PORT": str(vmalert_port),
-            "ALERTMANAGER_PORT": str(self.alertmanager.port),
-        }
+        self.alertmanager = Alertmanager(components, data, int(self.places["ALERTMANAGER_PORT"]))
+        places = {**self.places, "NODE_NAME": "grafana.example.org"}
         self.vmalert = Program(
             shipped_command("vmalert", places),
             folder / "vmalert.log",
-            f"http://127.0.0.1:{vmalert_port}/health",
+            f"http://127.0.0.1:{places['VMALERT_PORT']}/health",
             environment(),
         )
-        self.keeper.command += [
-            f"--alertmanager.receivers-file={self.receivers}",
-            f"--alertmanager.published-dir={self.alertmanager.published}",
-            f"--alertmanager.url={self.alertmanager.address}",
-            f"--alertmanager.amtool-path={components / 'amtool'}",
-        ]
 
     def start(self) -> None:
         super().start()

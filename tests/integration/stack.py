@@ -66,6 +66,14 @@ def shipped_command(name: str, places: dict[str, str]) -> list[str]:
     return shlex.split(command)
 
 
+def copy_base(folder: Path) -> Path:
+    """A folder with our part of Alertmanager's configuration; the file for the user's part."""
+    folder.mkdir(parents=True)
+    for name in ("base.yml", "messages.tmpl"):
+        shutil.copy(ROOT / "victoriametrics/alertmanager" / name, folder)
+    return folder / "receivers.yml"
+
+
 class Program:
     """One process, with its log in a file."""
 
@@ -125,7 +133,9 @@ class Stack:
         self.targets.mkdir(parents=True)
         for file in ("scrape.yml", "vmagent.sh"):
             shutil.copy(ROOT / "victoriametrics" / file, self.targets.parent)
-        ports = {n: free_port() for n in ("VICTORIAMETRICS", "VMAGENT", "KEEPER")}
+        self.receivers = copy_base(self.targets.parent / "alertmanager")
+        names = ("VICTORIAMETRICS", "VMAGENT", "KEEPER", "VMALERT", "ALERTMANAGER")
+        ports = {name: free_port() for name in names}
         self.places = places = {
             "BIN": str(bin_folder),
             "VENV": "/nowhere",
@@ -133,6 +143,7 @@ class Stack:
             "PUBLISHED": str(self.published),
             "DATA": str(folder / "data"),
             "RETENTION": "400d",
+            "MEMORY_PERCENT": "25",
             **{f"{name}_PORT": str(port) for name, port in ports.items()},
         }
         addresses = {f"GPUGLASS_{n}_ADDRESS": f"127.0.0.1:{p}" for n, p in ports.items()}
@@ -145,6 +156,8 @@ class Stack:
             GPUGLASS_COST_CURRENCY="EUR",
             GPUGLASS_COST_PUE=str(PUE),
             GPUGLASS_COST_CARBON_GRAMS_PER_KWH=str(KWH_CARBON),
+            GPUGLASS_VICTORIAMETRICS_1M_ADDRESS="none",
+            GPUGLASS_VICTORIAMETRICS_1H_ADDRESS="none",
             **addresses,
         )
         base = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

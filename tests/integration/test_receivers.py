@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.integration.alerting import SOURCE, Alertmanager, copy_base
-from tests.integration.stack import environment, wait_for
+from tests.integration.alerting import SOURCE, Alertmanager
+from tests.integration.stack import copy_base, environment, wait_for
 from tests.ports import free_port
 from tests.rules.conftest import rules
 
