@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gpuglass.catalogue.records import SUBJECTS
-from gpuglass.catalogue.records.model import INTERVAL, Record, Subject
+from gpuglass.catalogue.records.model import DELAY, INTERVAL, Record, Subject
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "victoriametrics/rules/records"
@@ -34,6 +34,7 @@ def rules(subject: Subject) -> str:
 groups:
   - name: records_{subject.name}
     interval: {INTERVAL}
+    eval_delay: {DELAY}
     rules:
 """ + "\n".join(map(_rule, subject.records))
 

@@ -47,7 +47,8 @@ def test_each_record_is_made_by_one_rule_every_minute() -> None:
     ]
     assert len({record.name for record in RECORDS}) == len(RECORDS)
     for path in FILES:
-        assert [group["interval"] for group in yaml.safe_load(path.read_text())["groups"]] == ["1m"]
+        (group,) = yaml.safe_load(path.read_text())["groups"]
+        assert (group["interval"], group["eval_delay"]) == ("1m", "30s")
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)

@@ -10,6 +10,8 @@ _DEVICE = ("cluster", "node", "instance", "job", "gpu", "uuid")
 OWNER = ("user", "container", "namespace", "pod", "job_id")
 # How often, and so what an increase looks back at: each second of it is counted once.
 INTERVAL = "1m"
+# Until when the samples of a minute have all arrived: one that came later would be in no increase.
+DELAY = "30s"
 _WIDTH = 80
 
 
