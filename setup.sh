@@ -350,7 +350,7 @@ install_native() {
     step "Programs"
     install_programs
     step "Configuration"
-    ln -sfn -- "$venv/bin/gpuglass" "$prefix/bin/gpuglass"
+    write_command
     write_own_target
     bring_up
     step "Data"

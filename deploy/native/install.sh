@@ -140,6 +140,21 @@ install_components() {
     die "$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1 | grep . || reason_in_log)"
 }
 
+# The command for people: it knows the programs beside it, and asks those of this install. Paths hold no quotes.
+write_command() {
+    cat >"$prefix/bin/gpuglass.new" <<COMMAND
+#!/bin/sh
+# Written by setup.sh.
+PATH=\$PATH:'$prefix/bin'
+: "\${GPUGLASS_VICTORIAMETRICS_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}}"
+: "\${GPUGLASS_ALERTMANAGER_URL:=http://127.0.0.1:${setting[GPUGLASS_ALERTMANAGER_PORT]}}"
+export PATH GPUGLASS_VICTORIAMETRICS_URL GPUGLASS_ALERTMANAGER_URL
+exec '$venv/bin/gpuglass' "\$@"
+COMMAND
+    chmod 755 "$prefix/bin/gpuglass.new"
+    mv -f -- "$prefix/bin/gpuglass.new" "$prefix/bin/gpuglass"
+}
+
 simulator_fingerprint() (
     cd "$source_dir/simulator" || exit 1
     find . -type f ! -path './build/*' ! -path './scenarios/*' -print0 | sort -z | xargs -0 sha256sum | fingerprint

@@ -137,6 +137,20 @@ class Clone:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
+    def gpuglass(self, *arguments: str) -> str:
+        """What the installed command prints; an error if it fails."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
+        done = subprocess.run(
+            as_ordinary_user([str(self.prefix / "bin/gpuglass"), *arguments]),
+            cwd=self.folder,
+            env=kept,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def pids(self) -> dict[str, int]:
         """The process of each program, as its supervisor knows them."""
         control = next(self.prefix.glob("venvs/supervisor-*/bin/supervisorctl"))

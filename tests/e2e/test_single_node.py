@@ -50,7 +50,10 @@ def test_all_our_components_are_scraped(running: Clone) -> None:
     assert scraped(running, PROGRAMS)
 
 
-def test_vmalert_evaluates_every_rule(running: Clone) -> None:
+def test_vmalert_evaluates_every_rule_and_a_users_own(running: Clone) -> None:
+    own = {"groups": [{"name": "mine", "rules": [{"record": "mine:up:sum", "expr": "sum(up)"}]}]}
+    (running.folder / "victoriametrics/rules/custom/mine.yml").write_text(yaml.safe_dump(own))
+
     def evaluated() -> set[str]:
         rules = [rule for group in groups() for rule in group["rules"]]
         return {rule["name"] for rule in rules if rule["lastEvaluation"][:4] > "2000"}
@@ -61,17 +64,20 @@ def test_vmalert_evaluates_every_rule(running: Clone) -> None:
     files = [*(RULES / "alerts").glob("*.yml"), *(RULES / "records").glob("*.yml")]
     shipped = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
     names = {rule.get("alert") or rule["record"] for group in shipped for rule in group["rules"]}
-    wait_for("every rule", lambda: evaluated() == names, 120)
+    wait_for("every rule", lambda: evaluated() == {*names, "mine:up:sum"}, 120)
     assert [r for group in groups() for r in group["rules"] if r["lastError"]] == []
 
 
-def test_alertmanager_gets_the_watchdog(running: Clone) -> None:
-    wanted = "GPUStackWatchdog"
-    wait_for("an alert", lambda: wanted in names_of(running.ask("alertmanager", "/api/v2/alerts")))
+def test_installed_command_asks_this_install(running: Clone) -> None:
+    wait_for("an alert", lambda: "GPUStackWatchdog" in running.gpuglass("alerts", "list"))
+    assert "H200" in running.gpuglass("status")
 
 
-def names_of(alerts: list[dict[str, Any]]) -> set[str]:
-    return {alert["labels"]["alertname"] for alert in alerts}
+def test_installed_command_finds_the_programs_beside_it(running: Clone) -> None:
+    folder = running.folder / "victoriametrics/alertmanager"
+    assert running.gpuglass("rules", "check") == "1 rule in 1 file: ok\n"
+    checked = running.gpuglass("alertmanager", "check", str(folder / "receivers.example.yml"))
+    assert "receivers.example.yml: ok, " in checked
 
 
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:

@@ -63,7 +63,7 @@ class AlertingStack(Stack):
         data = folder / "data"
         data.mkdir()
         source = folder / "source/victoriametrics"
-        shutil.copytree(ROOT / "victoriametrics/rules", source / "rules")
+        shutil.copytree(ROOT / "victoriametrics/rules", source / "rules", dirs_exist_ok=True)
         self.rules = source / "rules/alerts"
         self.alertmanager = Alertmanager(components, data, int(self.places["ALERTMANAGER_PORT"]))
         places = {**self.places, "NODE_NAME": "grafana.example.org"}

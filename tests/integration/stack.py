@@ -133,6 +133,7 @@ class Stack:
         self.targets.mkdir(parents=True)
         for file in ("scrape.yml", "vmagent.sh"):
             shutil.copy(ROOT / "victoriametrics" / file, self.targets.parent)
+        (self.targets.parent / "rules/custom").mkdir(parents=True)
         self.receivers = copy_base(self.targets.parent / "alertmanager")
         names = ("VICTORIAMETRICS", "VMAGENT", "KEEPER", "VMALERT", "ALERTMANAGER")
         ports = {name: free_port() for name in names}
