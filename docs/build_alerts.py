@@ -28,7 +28,8 @@ _RULES_HEAD = """\
 groups:
   - name: xids
     interval: 5s
-    eval_delay: 5s
+    eval_delay: 3s
+    eval_alignment: false
     rules:
 """
 _RULE = """\

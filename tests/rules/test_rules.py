@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.conftest import ROOT
 from tests.rules.conftest import ALERTS, RULES, rules, unit_test
 
 CASES = sorted((RULES / "tests").glob("*.yml"))
@@ -30,6 +31,16 @@ def stripped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", [path.name for path in CASES])
 def test_rules_fire_and_stay_silent(name: str, stripped: Path, components: Path) -> None:
     unit_test(components, stripped / "tests" / name)
+
+
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
+def test_alerts_are_young_enough_to_wait_for_each_other(path: Path) -> None:
+    # Alertmanager tells at once of an alert that is older than group_wait when it comes.
+    base = yaml.safe_load((ROOT / "victoriametrics/alertmanager/base.yml").read_text())
+    wait = int(base["route"]["group_wait"].removesuffix("s"))
+    for group in yaml.safe_load(path.read_text())["groups"]:
+        assert group["eval_alignment"] is False
+        assert int(group["eval_delay"].removesuffix("s")) + 1 < wait
 
 
 def test_vmalert_reads_all_rules_without_a_warning(components: Path) -> None:
