@@ -1,10 +1,10 @@
 """What tests of several folders share."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests import programs
 from tests.once import once
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,17 +48,4 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the programs of others, fetched once and kept in .cache."""
-    programs = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "alertmanager", "amtool")
-
-    def fetch(folder: Path) -> None:
-        made = subprocess.run(
-            ["bash", str(ROOT / "deploy/native/components.sh"), str(folder), *programs],
-            env={"GPUGLASS_COMPONENTS_CACHE": str(ROOT / ".cache/components"), **os.environ},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert made.returncode == 0, made.stdout + made.stderr
-
-    return once(tmp_path_factory, "components", fetch) / "bin"
+    return once(tmp_path_factory, "components", programs.fetch) / "bin"

@@ -18,7 +18,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that ``make`` fills for all workers of a run.
 
     Where it fails, the next who asks tries again.

@@ -2,47 +2,36 @@
 
 import json
 import shutil
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.integration.alertmanager import TestedAlertmanager
 from tests.integration.stack import ROOT, Program, Stack, environment, get, shipped_command
 from tests.ports import free_port
 
 SOURCE = ROOT / "victoriametrics/alertmanager"
 
 
-class Alertmanager(Program):
+class ShippedAlertmanager(TestedAlertmanager):
     """Alertmanager as it is shipped, with its data and configuration in a folder."""
 
     def __init__(self, components: Path, data: Path, port: int = 0) -> None:
-        self.port = port or free_port()
         self.published = data / "alertmanager/published"
         self.published.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
         places = {
             "BIN": str(components),
             "DATA": str(data),
             "ALERTMANAGER_PORT": str(self.port),
         }
-        self.address = f"http://127.0.0.1:{self.port}"
-        super().__init__(
-            shipped_command("alertmanager", places),
-            data / "alertmanager.log",
-            f"{self.address}/-/ready",
-            environment(),
-        )
-
-    def send(self, *alerts: dict[str, str]) -> None:
-        """Have it told of alerts that fire, by their labels."""
-        body = json.dumps([{"labels": labels} for labels in alerts]).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.address}/api/v2/alerts", body, headers)
-        with urllib.request.urlopen(request, timeout=10):
-            pass
+        self.base = f"http://127.0.0.1:{self.port}"
+        command = shipped_command("alertmanager", places)
+        url = f"{self.base}/-/ready"
+        Program.__init__(self, command, data / "alertmanager.log", url, environment())
 
     def alerts(self) -> list[dict[str, Any]]:
         """What it knows of."""
-        found: list[dict[str, Any]] = json.loads(get(f"{self.address}/api/v2/alerts"))
+        found: list[dict[str, Any]] = json.loads(get(f"{self.base}/api/v2/alerts"))
         return found
 
     def suppressed(self) -> set[str]:
@@ -52,7 +41,7 @@ class Alertmanager(Program):
     @property
     def running(self) -> str:
         """The configuration that it runs, without its secrets."""
-        return str(json.loads(get(f"{self.address}/api/v2/status"))["config"]["original"])
+        return str(json.loads(get(f"{self.base}/api/v2/status"))["config"]["original"])
 
 
 class AlertingStack(Stack):
@@ -65,7 +54,8 @@ class AlertingStack(Stack):
         source = folder / "source/victoriametrics"
         shutil.copytree(ROOT / "victoriametrics/rules", source / "rules", dirs_exist_ok=True)
         self.rules = source / "rules/alerts"
-        self.alertmanager = Alertmanager(components, data, int(self.places["ALERTMANAGER_PORT"]))
+        port = int(self.places["ALERTMANAGER_PORT"])
+        self.alertmanager = ShippedAlertmanager(components, data, port)
         places = {**self.places, "NODE_NAME": "grafana.example.org"}
         self.vmalert = Program(
             shipped_command("vmalert", places),

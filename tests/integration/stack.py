@@ -27,7 +27,7 @@ Labels = tuple[tuple[str, str], ...]
 Samples = list[tuple[float, float]]
 
 
-def wait_for(what: str, answer: Callable[[], T], seconds: float = PATIENCE) -> T:
+def wait_for(what: str, answer: Callable[[], T | None], seconds: float = PATIENCE) -> T:
     """The first true answer; an error that names what was waited for if there is none in time."""
     deadline = time.monotonic() + seconds
     last: Any = None
@@ -95,6 +95,11 @@ class Program:
             )
         wait_for(f"{self._log.stem} answers", self._answers)
         self.started = time.time()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """End it with SIGKILL."""
@@ -172,14 +177,14 @@ class Stack:
         self.vmagent = program("vmagent", f"{self.vmagent_url}/health")
         self.keeper = program("keeper", f"{self.keeper_url}/metrics")
         self.keeper.command[0:1] = GPUGLASS
-        self._exporters: list[Program] = []
+        self.exporters: list[Program] = []
 
     def start(self) -> None:
         for program in (self.victoriametrics, self.keeper, self.vmagent):
             program.start()
 
     def stop(self) -> None:
-        for program in (self.vmagent, self.keeper, self.victoriametrics, *self._exporters):
+        for program in (self.vmagent, self.keeper, self.victoriametrics, *self.exporters):
             program.stop()
 
     def exporter(self, node: str, scenario: str, simulator: Path, *more: str) -> str:
@@ -190,7 +195,7 @@ class Stack:
         command = [*GPUGLASS, "serve", "--web.listen-address", address, "--node.name", node, *more]
         env = environment(GPUGLASS_SIM_SCENARIO=str(path), LD_LIBRARY_PATH=str(simulator))
         started = Program(command, self.folder / f"{node}.log", f"http://{address}/metrics", env)
-        self._exporters.append(started)
+        self.exporters.append(started)
         started.start()
         wait_for(
             f"{node} has read its GPUs",

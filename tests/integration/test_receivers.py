@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.integration.alerting import SOURCE, Alertmanager
+from tests.integration.alerting import SOURCE, ShippedAlertmanager
 from tests.integration.stack import copy_base, environment, wait_for
 from tests.ports import free_port
 from tests.rules.conftest import rules
@@ -342,11 +342,11 @@ def test_the_command_says_what_the_keeper_would(house: House, components: Path) 
 @pytest.fixture(scope="module")
 def alertmanager(
     tmp_path_factory: pytest.TempPathFactory, components: Path
-) -> Iterator[tuple[Alertmanager, House]]:
+) -> Iterator[tuple[ShippedAlertmanager, House]]:
     """A real one, with a keeper that sees to it."""
     folder = tmp_path_factory.mktemp("alertmanager")
-    running = Alertmanager(components, folder)
-    house = House(folder, components, running.published, running.address)
+    running = ShippedAlertmanager(components, folder)
+    house = House(folder, components, running.published, running.base)
     house.file.write_text(PAGE)
     house.keeper.start()
     try:
@@ -357,7 +357,7 @@ def alertmanager(
 
 
 def test_alertmanager_takes_what_is_published(
-    alertmanager: tuple[Alertmanager, House], caplog: pytest.LogCaptureFixture
+    alertmanager: tuple[ShippedAlertmanager, House], caplog: pytest.LogCaptureFixture
 ) -> None:
     running, house = alertmanager
     house.keeper.check()
@@ -368,7 +368,7 @@ def test_alertmanager_takes_what_is_published(
 
 
 def test_what_alertmanager_refuses_is_taken_back(
-    alertmanager: tuple[Alertmanager, House], caplog: pytest.LogCaptureFixture
+    alertmanager: tuple[ShippedAlertmanager, House], caplog: pytest.LogCaptureFixture
 ) -> None:
     running, house = alertmanager
     house.write(having("page", "ticket"))
@@ -398,7 +398,7 @@ def alert(name: str, severity: str, component: str, **labels: str) -> dict[str, 
 
 
 def test_alerts_that_another_explains_are_held_back(
-    alertmanager: tuple[Alertmanager, House],
+    alertmanager: tuple[ShippedAlertmanager, House],
 ) -> None:
     running, _ = alertmanager
     gone = {"node": "gone", "cluster": "c"}
@@ -426,7 +426,7 @@ def test_alerts_that_another_explains_are_held_back(
         alert("GPUStackTargetsInvalid", "warning", "stack", **gone),
         alert("NoNode", "warning", "stack"),
     ]
-    running.send(*told, *held)
+    running.fire(*told, *held)
     expected = {labels["alertname"] for labels in held}
     wait_for("alerts are held back", lambda: running.suppressed() == expected, seconds=20)
     assert len(running.alerts()) == len(held) + len(told)
