@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import faults, groups, report, rounds, sizes
+from tests.bench import alerts, faults, groups, report, rounds, sizes
 
 from gpuglass.catalogue.groups import CORE, GROUPS
 
@@ -39,12 +39,19 @@ def _faults(arguments: argparse.Namespace, command: str) -> str:
     return faults.render(faults.run(plan), plan, command)
 
 
+def _alerts(arguments: argparse.Namespace, command: str) -> str:
+    return alerts.render(
+        alerts.run(alerts.Plan(2, 2) if arguments.quick else alerts.Plan()), command
+    )
+
+
 _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "compare": _compare,
     "core": _compare_core,
     "groups": _groups,
     "sizes": _sizes,
     "faults": _faults,
+    "alerts": _alerts,
 }
 
 
