@@ -419,9 +419,11 @@ native_stop() {
 
 # Everything but the data; the marker stays with them, so that a later install finds them again.
 remove_install() {
+    local in_volumes=no
+    [ "$(saved_engine)" != docker ] || [ -z "$(saved_storage)" ] || in_volumes=yes
     rm -rf -- "${prefix:?}"/{bin,log,run,venvs,.lock} "$prefix"/simulator-* "$prefix"/*.part
     rm -f -- "$prefix/data/this-node.yml.new"
-    [ -e "$prefix/data" ] && [ -n "$(find "$prefix/data" -type f 2>/dev/null | head -n 1)" ] || remove_data
+    [ "$in_volumes" = yes ] || [ -n "$(find "$prefix/data" -type f 2>/dev/null | head -n 1)" ] || remove_data
 }
 
 remove_data() {
@@ -454,6 +456,8 @@ uninstall() {
     if [ "$purge" = yes ]; then
         [ ! -e "$prefix" ] || remove_data
         say "Removed, with its data."
+    elif [ "$(saved_engine)" = docker ]; then
+        say "Removed. The data stay in Docker's volumes; --uninstall --purge removes them too."
     elif [ -e "$prefix/data" ]; then
         say "Removed. The data stay in $prefix/data; --uninstall --purge removes them too."
     else

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.clone import REPOSITORY
+from tests.e2e.clone import REPOSITORY, Clone, give_away
 
 COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
 HOST, WORKER = "docker-compose.host.yml", "docker-compose.worker.yml"
@@ -105,6 +105,36 @@ def test_compose_accepts(files: tuple[str, ...]) -> None:
     for profiles in ([], ["--profile", "tiered"]):
         done = compose(files, *profiles, "config", "-q")
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_later_install_keeps_the_storage_of_the_volumes(clone: Clone) -> None:
+    """By a Docker that says yes to all, and notes what it is told."""
+    tools, log = clone.home / "tools", clone.home / "log"
+    tools.mkdir()
+    (tools / "docker").write_text(
+        '#!/bin/sh\n[ "$*" != "compose version --short" ] || echo 2.30.0\n'
+        f'echo "$*: [$COMPOSE_PROFILES] $GPUGLASS_RETENTION" >>"{log}"\n'
+    )
+    (tools / "docker").chmod(0o755)
+    give_away(clone.home)
+    path = {"PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def raw_retention(*arguments: str, **settings: str) -> str:
+        log.unlink(missing_ok=True)
+        code, output = clone.setup(*arguments, env={**path, **settings})
+        assert code == 0, output
+        (up,) = (line for line in log.read_text().splitlines() if " up " in line)
+        return up.rpartition(": ")[2]
+
+    assert raw_retention("--host", "--docker") == "[tiered] 7d"
+    assert raw_retention("--host", GPUGLASS_STORAGE="single") == "[] 400d"
+    assert "rm --stop --force victoria-metrics-1m victoria-metrics-1h" in log.read_text()
+    code, output = clone.setup("--uninstall", env=path)
+    assert (code, "The data stay in Docker's volumes" in output) == (0, True)
+    assert raw_retention("--host") == "[] 400d"
+    assert clone.setup("--uninstall", "--purge", env=path)[0] == 0
+    assert not clone.prefix.exists()
+    assert raw_retention("--host") == "[tiered] 7d"
 
 
 def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
