@@ -21,8 +21,8 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), p
 ARCHIVE = f"victoria-metrics-linux-{ARCHITECTURE}-v1.0.0.tar.gz"
 
 
-def flags() -> list[str]:
-    text = (REPOSITORY / "deploy/native/programs/victoria-metrics.conf").read_text()
+def flags(name: str = "victoria-metrics") -> list[str]:
+    text = (REPOSITORY / f"deploy/native/programs/{name}.conf").read_text()
     words = [line.strip().strip('"').partition("=")[0] for line in text.splitlines()]
     return [word for word in words if word.startswith("-")]
 
@@ -67,9 +67,9 @@ class Case:
         checksum = checksum or hashlib.sha256(archive.read_bytes()).hexdigest()
         self.checksums.write_text(f"# pinned\n{checksum}  {ARCHIVE}\n")
 
-    def run(self) -> tuple[int, str]:
+    def run(self, *names: str) -> tuple[int, str]:
         done = subprocess.run(
-            [SCRIPT, self.dest, "victoria-metrics"],
+            [SCRIPT, self.dest, *(names or ["victoria-metrics"])],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -189,3 +189,32 @@ def test_unknown_names_and_sources(case: Case) -> None:
     )
     assert (done.returncode, "unknown program 'grafana'" in done.stderr) == (1, True)
     assert subprocess.run([SCRIPT], capture_output=True, check=False).returncode == 2
+
+
+def test_alertmanager_comes_with_its_checker_out_of_one_release(case: Case) -> None:
+    folder = f"alertmanager-1.0.0.linux-{ARCHITECTURE}"
+    known = flags("alertmanager")
+    assert "--config.file" in known
+    archive = case.releases / f"v1.0.0/{folder}.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, flags_of_it in (("alertmanager", known), ("amtool", ["--enable-feature"])):
+            content = program(flags_of_it, name)
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+    checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
+    case.checksums.write_text(f"{checksum}  {folder}.tar.gz\n")
+    case.environment["GPUGLASS_ALERTMANAGER_RELEASE_URL"] = case.environment["GPUGLASS_RELEASE_URL"]
+    case.environment["GPUGLASS_RELEASE_URL"] = "http://127.0.0.1:9"
+    code, output = case.run("alertmanager", "amtool")
+    assert code == 0, output
+    assert output.count(f"from the official release ({folder})") == 2
+    assert b"amtool" in (case.dest / "bin/amtool").read_bytes()
+
+
+def test_alertmanager_of_the_system_is_taken_by_its_name_there(case: Case) -> None:
+    known = flags("alertmanager")
+    found = write_program(case.path / "prometheus-alertmanager", program(known))
+    code, output = case.run("alertmanager")
+    assert (code, output) == (0, f"alertmanager: from PATH ({found})\n")
