@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.integration.alerting import ShippedAlertmanager
+from tests.integration.house import PAGE, House
 from tests.integration.stack import Stack, wait_for
+from tests.ports import free_port
 
 # 8 minutes after its start, for ever: whatever it answers is known to the last digit.
 FROZEN = """\
@@ -52,3 +55,26 @@ def fleet(
         yield Fleet(stack, frozen, moving, start)
     finally:
         stack.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path, components: Path) -> House:
+    """A house without an Alertmanager."""
+    return House(tmp_path, components, tmp_path / "published", f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(scope="module")
+def alertmanager(
+    tmp_path_factory: pytest.TempPathFactory, components: Path
+) -> Iterator[tuple[ShippedAlertmanager, House]]:
+    """A real one, with a keeper that sees to it."""
+    folder = tmp_path_factory.mktemp("alertmanager")
+    running = ShippedAlertmanager(components, folder)
+    house = House(folder, components, running.published, running.base)
+    house.file.write_text(PAGE)
+    house.keeper.start()
+    try:
+        running.start()
+        yield running, house
+    finally:
+        running.stop()

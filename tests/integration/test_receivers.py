@@ -6,140 +6,14 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.alerting import SOURCE, ShippedAlertmanager
-from tests.integration.stack import copy_base, environment, wait_for
-from tests.ports import free_port
-from tests.rules.conftest import rules
+from tests.integration.house import PAGE, House, having
+from tests.integration.stack import environment
 
 from gpuglass.catalogue import keeper as catalogue
-from gpuglass.keeper import metrics
-from gpuglass.keeper.receivers.keeper import ReceiversKeeper
-
-PAGE = "receivers: [{name: page, webhook_configs: [{url: 'http://h/'}]}]\n"
-ACTIONS = ("restart-node", "reset-gpu", "plan-reset", "restart-app", "replace", "inspect")
-
-
-class House:
-    """A keeper with a receivers file and the folder that Alertmanager reads."""
-
-    def __init__(self, folder: Path, components: Path, published: Path, url: str) -> None:
-        self.file = copy_base(folder / "source")
-        self.published = published / "alertmanager.yml"
-        self.amtool = str(components / "amtool")
-        self.keeper = ReceiversKeeper(self.file, published, self.amtool, url)
-
-    def settle(self) -> None:
-        """Two looks: the first sees a change, the second that it has stayed."""
-        self.keeper.check()
-        self.keeper.check()
-
-    def write(self, text: str) -> None:
-        self.file.write_text(text)
-        self.settle()
-
-    def metrics(self) -> dict[str, float]:
-        page = generate_latest(metrics.registry([self.keeper])).decode()
-        return {
-            sample.name: sample.value
-            for family in text_string_to_metric_families(page)
-            for sample in family.samples
-        }
-
-    @property
-    def is_valid(self) -> bool:
-        return self.metrics()[catalogue.RECEIVERS_FILE_VALID.name] == 1
-
-    def receivers_of(self, **labels: str) -> list[str]:
-        """Whom what is published would tell of an alert."""
-        done = subprocess.run(
-            [
-                *(self.amtool, "config", "routes", "test", f"--config.file={self.published}"),
-                *(f"{name}={value}" for name, value in labels.items()),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip().split(",")
-
-
-@pytest.fixture
-def house(tmp_path: Path, components: Path) -> House:
-    """A house without an Alertmanager."""
-    return House(tmp_path, components, tmp_path / "published", f"http://127.0.0.1:{free_port()}")
-
-
-def having(*names: str) -> str:
-    """A file with receivers of these names."""
-    lines = (f"- {{name: {name}, webhook_configs: [{{url: 'http://h/'}}]}}\n" for name in names)
-    return "receivers:\n" + "".join(lines)
-
-
-# By the receivers that there are: who is told of critical, warning, info and none.
-SEVERITIES = {
-    (): ("nobody", "nobody", "nobody", "nobody"),
-    ("page",): ("page", "nobody", "nobody", "nobody"),
-    ("ticket",): ("ticket", "ticket", "nobody", "nobody"),
-    ("info",): ("nobody", "nobody", "info", "nobody"),
-    ("heartbeat",): ("nobody", "nobody", "nobody", "nobody"),
-    ("page", "ticket"): ("page", "ticket", "nobody", "nobody"),
-    ("page", "ticket", "info", "heartbeat"): ("page", "ticket", "info", "nobody"),
-}
-
-
-@pytest.mark.parametrize("names", SEVERITIES, ids=lambda names: "+".join(names) or "none")
-def test_severities_go_to_whom_there_is(names: tuple[str, ...], house: House) -> None:
-    house.file.write_text(having(*names) if names else "receivers: []\n")
-    house.keeper.start()
-    assert house.is_valid
-    told = [
-        house.receivers_of(alertname="A", severity=severity, component="gpu", action="inspect")
-        for severity in ("critical", "warning", "info", "none")
-    ]
-    assert told == [[name] for name in SEVERITIES[names]]
-    watchdog = house.receivers_of(alertname="GPUStackWatchdog", severity="none")
-    assert watchdog == (["heartbeat"] if "heartbeat" in names else ["nobody"])
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-def test_actions_go_to_their_receivers_as_well(action: str, house: House) -> None:
-    house.file.write_text(having("page", "ticket", action))
-    house.keeper.start()
-    for severity, expected in (
-        ("critical", [action, "page"]),
-        ("warning", [action, "ticket"]),
-        ("info", ["nobody"]),
-    ):
-        labels = {"alertname": "A", "severity": severity, "component": "node"}
-        assert house.receivers_of(action=action, **labels) == expected
-        other = "none" if action == "inspect" else "inspect"
-        assert house.receivers_of(action=other, **labels) == expected[-1:]
-
-
-def test_every_rule_is_told_to_somebody(house: House) -> None:
-    house.file.write_text(having("page", "ticket", "info", "heartbeat", *ACTIONS))
-    house.keeper.start()
-    labels = {tuple(rule["labels"].items()): rule["alert"] for rule in rules()}
-    assert {dict(each)["action"] for each in labels} <= {*ACTIONS, "none"}
-    for each, alert in labels.items():
-        assert "nobody" not in house.receivers_of(alertname=alert, **dict(each)), alert
-
-
-def test_own_routes_come_first_but_not_before_the_heartbeat(house: House) -> None:
-    house.file.write_text(
-        having("page", "own", "heartbeat")
-        + "routes:\n- {matchers: [cluster=a], receiver: own, continue: true}\n- receiver: nobody\n"
-    )
-    house.keeper.start()
-    assert house.receivers_of(severity="critical", cluster="a") == ["own", "nobody"]
-    assert house.receivers_of(severity="critical", cluster="b") == ["nobody"]
-    assert house.receivers_of(alertname="GPUStackWatchdog") == ["heartbeat"]
 
 
 def test_the_example_is_good(house: House) -> None:
@@ -340,23 +214,6 @@ def test_the_command_says_what_the_keeper_would(house: House, components: Path) 
     assert (code, "there is no such file" in output) == (2, True)
 
 
-@pytest.fixture(scope="module")
-def alertmanager(
-    tmp_path_factory: pytest.TempPathFactory, components: Path
-) -> Iterator[tuple[ShippedAlertmanager, House]]:
-    """A real one, with a keeper that sees to it."""
-    folder = tmp_path_factory.mktemp("alertmanager")
-    running = ShippedAlertmanager(components, folder)
-    house = House(folder, components, running.published, running.base)
-    house.file.write_text(PAGE)
-    house.keeper.start()
-    try:
-        running.start()
-        yield running, house
-    finally:
-        running.stop()
-
-
 def test_alertmanager_takes_what_is_published(
     alertmanager: tuple[ShippedAlertmanager, House], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -392,44 +249,3 @@ def test_what_alertmanager_refuses_is_taken_back(
     house.write(PAGE)
     assert house.is_valid
     assert "ticket" not in running.running
-
-
-def alert(name: str, severity: str, component: str, **labels: str) -> dict[str, str]:
-    return {"alertname": name, "severity": severity, "component": component, **labels}
-
-
-def test_alerts_that_another_explains_are_held_back(
-    alertmanager: tuple[ShippedAlertmanager, House],
-) -> None:
-    running, _ = alertmanager
-    gone = {"node": "gone", "cluster": "c"}
-    lost = {"node": "lost", "uuid": "GPU-1"}
-    hot = {"node": "hot", "uuid": "GPU-2"}
-    held = [
-        # Of a node that does not answer, whatever the component.
-        alert("Held1", "critical", "gpu", **gone, uuid="GPU-0"),
-        alert("Held2", "warning", "exporter", **gone),
-        alert("Held3", "warning", "memory", node="a-name", instance="10.0.0.1:9400"),
-        # Of a GPU that is lost.
-        alert("HeldXid", "critical", "gpu", **lost, xid="79"),
-        alert("HeldFan", "warning", "cooling", **lost),
-        # Less of the same.
-        alert("HeldWarm", "warning", "cooling", **hot),
-    ]
-    told = [
-        alert("GPUNodeUnreachable", "critical", "node", **gone),
-        alert("GPUNodeUnreachable", "critical", "node", node="10.0.0.1", instance="10.0.0.1:9400"),
-        alert("GPULost", "critical", "gpu", **lost),
-        alert("TooHot", "critical", "cooling", **hot),
-        # Another node, cluster, GPU, component; and the monitor itself on that node.
-        alert("OtherNode", "critical", "gpu", node="other", cluster="c", instance="10.0.0.2:9400"),
-        alert("OtherCluster", "critical", "gpu", node="gone", cluster="d"),
-        alert("OtherGpu", "critical", "gpu", node="lost", uuid="GPU-9"),
-        alert("OtherPart", "warning", "memory", **hot),
-        alert("GPUStackTargetsInvalid", "warning", "stack", **gone),
-        alert("NoNode", "warning", "stack"),
-    ]
-    running.fire(*told, *held)
-    expected = {labels["alertname"] for labels in held}
-    wait_for("alerts are held back", lambda: running.suppressed() == expected, seconds=20)
-    assert len(running.alerts()) == len(held) + len(told)
