@@ -90,3 +90,27 @@ def _matchers(tokens: list[tuple[str, str]]) -> dict[str, str]:
         if [kind for kind, _ in triple] != ["name", "sign", "text"]:
             raise ValueError(f"{triple} is not a matcher")
     return {label: text[1:-1] for (_, label), _, (_, text) in triples}
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+_LENGTH = r"\d+(?:\.\d+)?(?:ms|[smhdwy])"
+_RANGE = re.compile(rf"\[\s*((?:{_LENGTH})+)\s*(:?)")
+_OFFSET = re.compile(rf"\boffset\s+((?:{_LENGTH})+)")
+
+
+def look_back(expression: str) -> float:
+    """The seconds that an expression looks back, at most.
+
+    Windows of subqueries add up with those within them; the longest offset is taken for all.
+    """
+    code = re.sub(r"""(["'])(?:[^\\]|\\.)*?\1""", "", expression)
+    windows = [(seconds(length), colon) for length, colon in _RANGE.findall(code)]
+    plain = max((length for length, colon in windows if not colon), default=0.0)
+    nested = sum(length for length, colon in windows if colon)
+    return plain + nested + max(map(seconds, _OFFSET.findall(code)), default=0.0)
+
+
+def seconds(length: str) -> float:
+    """A duration such as ``1h30m``."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdwy])", length)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)

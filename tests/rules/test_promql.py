@@ -1,5 +1,5 @@
 import pytest
-from tests.rules.promql import named
+from tests.rules.promql import look_back, named, seconds
 
 
 def test_metrics_labels_and_functions_are_told_apart() -> None:
@@ -25,3 +25,18 @@ def test_aggregation_before_its_grouping() -> None:
 def test_what_is_not_understood_is_refused(bad: str) -> None:
     with pytest.raises(ValueError):
         named(bad)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("up == 0", "0s"),
+        ("rate(x[5m])", "5m"),
+        ("rate(x[1h30m] offset 10m) > max_over_time(y[2h])", "2h10m"),
+        ("max_over_time(rate(x[10m])[1d:5m])", "1d10m"),
+        ('x{y="[30d] offset 1w"}', "0s"),
+        ("x offset 1w", "7d"),
+    ],
+)
+def test_how_far_an_expression_looks_back(expression: str, expected: str) -> None:
+    assert look_back(expression) == seconds(expected)

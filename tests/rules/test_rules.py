@@ -1,12 +1,14 @@
 """The rules fire, end and stay silent when they should, by vmalert-tool; vmalert reads them."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.conftest import ROOT
-from tests.rules.conftest import ALERTS, RULES, rules, unit_test
+from tests.rules.conftest import ALERTS, RECORDS, RULES, rules, unit_test
+from tests.rules.promql import look_back, seconds
 
 CASES = sorted((RULES / "tests").glob("*.yml"))
 
@@ -78,3 +80,12 @@ def test_every_rule_is_tested_for_firing_ending_and_silence() -> None:
     always = {"GPUStackWatchdog"}
     assert (fires, ends) == (names, names - always)
     assert silent == names - always
+
+
+def test_no_rule_looks_further_back_than_raw_samples_are_kept() -> None:
+    """Alerts and records are evaluated on the raw samples, of which tiered storage keeps days."""
+    settings = (ROOT / "deploy/native/settings.sh").read_text()
+    kept = re.search(r"\[GPUGLASS_RETENTION_RAW\]=(\w+)", settings)
+    assert kept is not None
+    for rule in rules([*ALERTS, *RECORDS]):
+        assert look_back(rule["expr"]) <= seconds(kept[1]), rule.get("alert", rule.get("record"))
