@@ -353,3 +353,49 @@ def test_the_acknowledgement_of_an_alert_that_goes_on_is_renewed(
     assert kept.ends == [pytest.approx(kept.now + silences.ACK_SECONDS, abs=1)]
     (alert,) = json.loads(run("alerts", "list", "--json").output)["alerts"][1:]
     assert alert["silences"][0]["comment"] == "c"
+
+
+def test_history_tells_what_fired_and_for_how_long(storage: Stack, run: Run) -> None:
+    now = time.time()
+    minutes = {
+        ("GPULost", "n1", "critical"): [*range(200, 190, -1), *range(100, 80, -1)],
+        ("GPUXidInspect", "n2", "warning"): range(30, -1, -1),
+        ("GPUStackWatchdog", "n1", "none"): range(200, -1, -1),
+    }
+    storage.write(
+        *(
+            f'ALERTS{{alertname="{name}",node="{node}",gpu="0",severity="{severity}",'
+            f'alertstate="firing"}} 1 {(now - 60 * minute - 5) * 1000:.0f}'
+            for (name, node, severity), fired in minutes.items()
+            for minute in fired
+        )
+    )
+    arguments = ("alerts", "history", "--since", "1d")
+    told = run(*arguments, "--json", victoriametrics=storage.url)
+    found = [
+        (
+            episode["labels"]["alertname"],
+            *(
+                at and round((now - at) / 60)
+                for at in (episode["start_timestamp_seconds"], episode["end_timestamp_seconds"])
+            ),
+        )
+        for episode in json.loads(told.output)["episodes"]
+    ]
+    expected = [("GPULost", 200, 191), ("GPULost", 100, 81), ("GPUXidInspect", 30, None)]
+    assert [name for name, *_ in found] == [name for name, *_ in expected]
+    for (_, *times), (_, *truth) in zip(found, expected, strict=True):
+        assert times == [at and pytest.approx(at, abs=2) for at in truth]
+
+    table = run(*arguments, "--node", "n2", victoriametrics=storage.url).output.splitlines()
+    assert len(table) == 2
+    assert "fires" in table[1] and "GPUXidInspect  n2" in table[1]
+    nobody = run(*arguments, "--node", 'n"3', victoriametrics=storage.url)
+    assert nobody.output == "no alert fired\n"
+
+
+def test_history_without_victoriametrics_is_one_line(run: Run) -> None:
+    away = run("alerts", "history")
+    assert away.exit_code == 1
+    assert away.output.startswith("Error: VictoriaMetrics at http://127.0.0.1:1 cannot be reached")
+    assert away.output.count("\n") == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gpuglass.cli import history
 from gpuglass.cli.named import NamedAlert, find
 from gpuglass.cli.settings import SettingsCommand
 from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short
@@ -25,6 +26,9 @@ def command() -> None:
     An ALERT is the ID that `gpuglass alerts list` shows, or the beginning of one; or its name, with
     the node and the GPU where that is not enough: GPULost, GPULost/gpu01, GPULost/gpu01/3.
     """
+
+
+command.add_command(history.command)
 
 
 @dataclass(frozen=True)
