@@ -77,7 +77,7 @@ set_setting() {
     case $name in
     *_PORT) is_port "$value" || wanted='a port from 1 to 65535' ;;
     GPUGLASS_SCRAPE_INTERVAL) is_interval "$value" || wanted='whole seconds from 1s to 60s' ;;
-    GPUGLASS_RETENTION*) [[ $value =~ ^[1-9][0-9]{0,4}[dwy]$ ]] || wanted='days, weeks or years such as 400d' ;;
+    GPUGLASS_RETENTION*) is_retention "$value" || wanted='days, weeks or years such as 400d, up to 100y' ;;
     GPUGLASS_STORAGE) [[ $value =~ ^(single|tiered)$ ]] || wanted='single or tiered' ;;
     GPUGLASS_COST_CURRENCY) [[ $value =~ ^[A-Za-z]{3}$ ]] || wanted='a currency of three letters, such as EUR' ;;
     GPUGLASS_COST_*_PRICE) is_number "$value" 0 10000000 || wanted='a number from 0 to 10000000, such as 0.31' ;;
@@ -102,6 +102,11 @@ is_port() {
 
 is_interval() {
     [[ $1 =~ ^[1-9][0-9]?s$ ]] && [ "${1%s}" -le 60 ]
+}
+
+# VictoriaMetrics takes no more than 100 years.
+is_retention() {
+    [[ $1 =~ ^[1-9][0-9]{0,4}[dwy]$ ]] && [ "$(days_of "$1")" -le 36500 ]
 }
 
 # A decimal number without an exponent, from LEAST to MOST, which are whole.

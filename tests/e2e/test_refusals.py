@@ -61,6 +61,10 @@ def test_no_arguments_shows_usage(clone: Clone) -> None:
         ("GPUGLASS_KEEPER_PORT=65536", "'65536' is not a port"),
         ("GPUGLASS_NODE_NAME='$(reboot)'", "'$(reboot)' is not a name"),
         ('GPUGLASS_VM_VERSION="latest"', "'latest' is not a version"),
+        (
+            "GPUGLASS_RETENTION_1H=101y",
+            "'101y' is not days, weeks or years such as 400d, up to 100y",
+        ),
         ("GPUGLASS_STORAGE=three", "'three' is not single or tiered"),
         ("GPUGLASS_COST_KWH_PRICE=-0.3", "GPUGLASS_COST_KWH_PRICE: '-0.3' is not a number from 0"),
         ("GPUGLASS_COST_KWH_PRICE=0.3", "GPUGLASS_COST_KWH_PRICE needs GPUGLASS_COST_CURRENCY"),
