@@ -40,6 +40,18 @@ class SabotagedReplayer(Replayer):
             doing()
 
 
+class Pauses(threading.Event):
+    """Tells the keeper to end, never; the test may do something in the keeper's next pause."""
+
+    then: Callable[[], None] | None = None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        doing, self.then = self.then, None
+        if doing is not None:
+            doing()
+        return super().wait(timeout)
+
+
 class World:
     """Time, and what happens in it."""
 
@@ -55,10 +67,12 @@ class World:
         """A keeper that knows nothing of an earlier one."""
         self.keepers: dict[str, RollupKeeper] = {}
         self.replayers: dict[str, SabotagedReplayer] = {}
-        url, stop = self.storages.url, threading.Event()
+        self.pauses: dict[str, Pauses] = {}
+        url = self.storages.url
         for name, tier in TIERS.items():
             ledger = Ledger(VictoriaMetrics(url["raw"], "-"), VictoriaMetrics(url[name], "-"))
             rules = RULES / f"{name}.yml"
+            stop = self.pauses[name] = Pauses()
             replayer = SabotagedReplayer(self.storages.vmalert, rules, url["raw"], url[name], stop)
             self.replayers[name] = replayer
             self.keepers[name] = RollupKeeper(
@@ -211,7 +225,13 @@ def a_node_is_cut_off(world: World) -> dict[str, set[tuple[str, int]]]:
         world.pass_time(600, without=(LATE,))
         world.storages.delivered()
         world.run_keeper()
-    world.deliver_late(LATE, cut, world.now)
+    # In two parts, the second while the keeper looks: the window between them waits for both.
+    half = cut + 1800
+    world.deliver_late(LATE, cut, half)
+    world.pauses["minute"].then = lambda: world.deliver_late(LATE, half, world.now)
+    world.run_keeper("minute")
+    assert world.keepers["minute"].state.pending > 0
+    assert 0 < world.keepers["minute"].interval <= 60
     world.run_keeper()
     world.pass_time(570)
     world.live(3600)

@@ -1,4 +1,4 @@
-"""One run after the other over a tier: compare, replay what is missing, note what is done."""
+"""A tier is kept complete by one run after the other: when they come, and what they tell."""
 
 import logging
 import threading
@@ -12,9 +12,10 @@ from prometheus_client.metrics_core import Metric as Family
 from gpuglass.catalogue import rollups as metrics
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.rollups import plan
-from gpuglass.keeper.rollups.ledger import Counts, Ledger
-from gpuglass.keeper.rollups.plan import Span, Tier
-from gpuglass.keeper.rollups.replay import Replayer, ReplayError, Stopped
+from gpuglass.keeper.rollups.ledger import Ledger
+from gpuglass.keeper.rollups.plan import Tier
+from gpuglass.keeper.rollups.replay import Replayer, Stopped
+from gpuglass.keeper.rollups.run import Run
 from gpuglass.keeper.victoriametrics import QueryError
 
 _log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class RollupKeeper:
     def check(self) -> None:
         """Fill what is missing now. What goes wrong is logged and counted, not raised."""
         began, now = time.monotonic(), self._clock()
-        run = _Run(self._tier, self._ledger, self._replayer, self._stop, self._settle_seconds)
+        run = Run(self._tier, self._ledger, self._replayer, self._stop, self._settle_seconds)
         try:
             self._look(run, now)
         except QueryError as error:
@@ -107,7 +108,7 @@ class RollupKeeper:
         oldest = state.oldest_pending
         return 0 if oldest is None else max(0, round(self._clock() - oldest))
 
-    def _look(self, run: "_Run", now: float) -> None:
+    def _look(self, run: "Run", now: float) -> None:
         """Look back as far as it is due, and farther when what was missing may begin earlier."""
         spans = plan.spans(self._tier, now, self._look_back)
         newest = self._tier.closed(now) - self._tier.look_back
@@ -118,13 +119,13 @@ class RollupKeeper:
         if recent and len(recent) < len(spans) and recent[0] in run.found_in:
             run.over(spans[: -len(recent)])
             recent = spans
-        if len(recent) == len(spans) and not run.troubles:
+        if len(recent) == len(spans) and not run.troubles and not run.arriving:
             self._last_full = now
 
     def _full_is_due(self, now: float) -> bool:
         return self._last_full is None or abs(now - self._last_full) >= _DAY
 
-    def _report(self, run: "_Run") -> None:
+    def _report(self, run: "Run") -> None:
         tier = self._tier.name
         if run.done:
             _log.info("tier %s: %d windows of nodes rolled up", tier, run.done)
@@ -142,7 +143,7 @@ class RollupKeeper:
             _log.info("tier %s: complete again", tier)
         self._reported = trouble
 
-    def _take(self, run: "_Run", now: float, duration: float) -> None:
+    def _take(self, run: "Run", now: float, duration: float) -> None:
         failed = bool(run.troubles)
         self._failed_runs = self._failed_runs + 1 if failed else 0
         state = replace(
@@ -157,118 +158,5 @@ class RollupKeeper:
             state = replace(state, pending=run.pending, oldest_pending=run.oldest_pending)
         self.state = state if failed else replace(state, last_success=now)
         self.interval = self._tier.next_run(self._clock()) - self._clock()
-        if failed:
-            self.interval = min(self.interval, _RETRY * 2 ** min(self._failed_runs - 1, 6))
-
-
-class _Run:
-    """What one run does and finds.
-
-    Attributes:
-        done: How many windows of nodes were rolled up and noted.
-        newly_late: How many were found that have samples which came too late.
-        found_in: The spans in which something was missing.
-        troubles: What went wrong.
-    """
-
-    def __init__(
-        self,
-        tier: Tier,
-        ledger: Ledger,
-        replayer: Replayer,
-        stop: threading.Event,
-        settle: float,
-    ) -> None:
-        self.done = self.newly_late = 0
-        self.found_in: set[Span] = set()
-        self.troubles: list[str] = []
-        self._tier, self._ledger, self._replayer = tier, ledger, replayer
-        self._stop, self._settle_seconds = stop, settle
-        self._started = ""
-        # Replayed, and not noted yet; each with the time at which it was written.
-        self._unsettled: list[tuple[float, Counts]] = []
-        self._waiting: list[Counts] = []
-
-    @property
-    def pending(self) -> int:
-        """How many windows of nodes were found missing and are not noted."""
-        return sum(_size(counts) for counts in self._waiting)
-
-    @property
-    def oldest_pending(self) -> int | None:
-        """The oldest of them."""
-        windows = (w for counts in self._waiting for found in counts.values() for w in found)
-        return min(windows, default=None)
-
-    def over(self, spans: list[Span]) -> None:
-        """Fill what is missing in these spans.
-
-        Raises:
-            QueryError: A storage does not answer.
-            Stopped: The keeper ends.
-        """
-        self._started = self._ledger.tier_started()
-        for span in self._differing(spans):
-            self._fill(span)
-            self._settle(self._settle_seconds)
-        if self._unsettled:
-            self._pause(self._unsettled[-1][0] + self._settle_seconds - time.monotonic())
-            self._settle(0)
-
-    def _differing(self, spans: list[Span]) -> list[Span]:
-        """The spans worth a closer look: whole ones are summed up first, which is cheap."""
-        whole = [span for span in spans if span.end - span.start == self._tier.span]
-        if not whole:
-            return spans
-        extent = Span(whole[0].start, whole[-1].end)
-        raw = self._ledger.raw(extent, self._tier.span)
-        ends = plan.differing(raw, *self._ledger.kept(extent, self._tier.span))
-        return [span for span in spans if span not in whole or span.end in ends]
-
-    def _fill(self, span: Span) -> None:
-        step = self._tier.step
-        raw = self._ledger.raw(span, step)
-        gaps = plan.compare(raw, *self._ledger.kept(span, step))
-        if gaps.late:
-            self._ledger.note_late(gaps.late)
-            self.newly_late += gaps.newly_late
-        if gaps.missing:
-            self.found_in.add(span)
-        replays = {replay: plan.filled(gaps, replay) for replay in plan.replays(gaps, step)}
-        self._waiting += replays.values()
-        for replay, windows in replays.items():
-            if self._replayed(replay):
-                self._unsettled.append((time.monotonic(), windows))
-
-    def _replayed(self, replay: plan.Replay) -> bool:
-        if self._stop.is_set():
-            raise Stopped
-        try:
-            self._replayer.run(replay)
-        except ReplayError as error:
-            self.troubles.append(str(error))
-            # One node's windows must not hold up all others, but a storage that is down does.
-            self._ledger.check()
-            return False
-        return True
-
-    def _settle(self, seconds: float) -> None:
-        """Note what was written at least so many seconds ago."""
-        ripe = [(when, w) for when, w in self._unsettled if when <= time.monotonic() - seconds]
-        if not ripe:
-            return
-        if self._ledger.tier_started() != self._started:
-            raise QueryError("the tier was started again before it had all on its disk")
-        for entry in ripe:
-            self._ledger.note(entry[1])
-            self.done += _size(entry[1])
-            self._unsettled.remove(entry)
-            self._waiting.remove(entry[1])
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(max(0.0, seconds)):
-            raise Stopped
-
-
-def _size(counts: Counts) -> int:
-    return sum(map(len, counts.values()))
+        if failed or run.arriving:
+            self.interval = min(self.interval, _RETRY * 2 ** min(max(self._failed_runs, 1) - 1, 6))
