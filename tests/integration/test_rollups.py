@@ -175,6 +175,7 @@ def raw_storage_is_down_and_vmagent_is_killed(world: World) -> None:
         world.pass_time(600)
         world.run_keeper("minute")
     assert world.failures("minute") == before + 3
+    world.storages.on_disk()
     vmagent.kill()
     vmagent.start()
     world.pass_time(600)

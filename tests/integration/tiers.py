@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import random
+import re
 import shutil
 import time
 import urllib.request
@@ -82,16 +83,30 @@ class Storages:
                 pass
 
     def delivered(self) -> None:
-        """Wait until vmagent has handed on all that it holds: it does so in order."""
-        self._marks += 1
-        mark = f'delivered{{mark="{self._marks}"}}'
-        self.push([f"{mark} 1 {START * 1000}"])
+        """Wait until all that vmagent holds can be queried: it hands on in order."""
+        # Twice: what a storage takes while it makes visible what came before may be seen first.
+        for _ in range(2):
+            self._marks += 1
+            mark = f'delivered{{mark="{self._marks}"}}'
+            self.push([f"{mark} 1 {START * 1000}"])
+            wait_for("vmagent has handed on what it holds", lambda: self._visible(mark))  # noqa: B023
 
-        def there() -> bool:
-            self.flush("raw")
-            return bool(get(f"{self.url['raw']}/api/v1/export", **{"match[]": mark}))
+    def _visible(self, selector: str) -> bool:
+        self.flush("raw")
+        return bool(get(f"{self.url['raw']}/api/v1/export", **{"match[]": selector}))
 
-        wait_for("vmagent has handed on what it holds", there)
+    def on_disk(self) -> None:
+        """Wait until vmagent has put on its disk what it cannot hand on."""
+
+        def pending() -> float:
+            # With the first that comes when nothing was taken for 5 s.
+            self.push([f'delivered{{mark="none"}} 1 {START * 1000}'])
+            page = get(f"{self.url['vmagent']}/metrics")
+            return sum(
+                map(float, re.findall(r"^vm_persistentqueue_bytes_pending\S* (\S+)", page, re.M))
+            )
+
+        wait_for("vmagent's queue is on its disk", pending)
 
     def flush(self, name: str) -> None:
         """Make what a storage has taken visible to queries."""
