@@ -188,7 +188,8 @@ def expected(raw: dict[Labels, list[tuple[Millis, float]]], tier: str, closed: i
         if not kept or (tier == "hour" and kept is OF_MINUTES):
             continue
         windows: dict[int, list[tuple[Millis, float]]] = defaultdict(list)
-        for moment, value in points:
+        # A sample that came twice is one sample.
+        for moment, value in dict(points).items():
             windows[-(-moment // (STEP[tier] * 1000)) * STEP[tier]].append((moment, value))
         for suffix, function in kept.items():
             name = tuple(
