@@ -142,6 +142,8 @@ IMPOSSIBLE = {
             "GPUStackMessagesNotDelivered",
             "GPUStackTargetsNotScraped",
             "GPUStackKeeperStuck",
+            "GPUStackRollupsBehind",
+            "GPUStackRollupsIncomplete",
             "GPUStackSamplesDropped",
             "GPUStackBacklogGrows",
             "GPUStackStorageFilling",
