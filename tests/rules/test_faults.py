@@ -175,6 +175,8 @@ class Fleet:
     def _begin(self, node: Node) -> None:
         replace_scenario(self._path(node), node.scenario(self.start))
         self._serve(node)
+        # What is not on the page before a fault cannot change by it.
+        self._serving[node.name].wait_ready()
 
     def _serve(self, node: Node) -> None:
         arguments = ("--node.name", node.name, *ARGUMENTS)

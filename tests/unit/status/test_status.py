@@ -312,7 +312,7 @@ def test_wait_for_a_rate_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -
 def test_wait_over_shows_what_there_is(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "_PAUSE", 0.01)
     server.facts = node("n", "n:1")
-    assert table(run(server.url, "--wait", "100ms"))[-1] == "n     -    no GPU: none seen yet"
+    assert table(run(server.url, "--wait", "1s"))[-1] == "n     -    no GPU: none seen yet"
     assert server.requests > 6
 
 
