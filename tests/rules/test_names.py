@@ -11,6 +11,7 @@ from tests.rules.promql import named
 from gpuglass.catalogue import exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric
 from gpuglass.catalogue.records import RECORDS
+from gpuglass.keeper.rollups.plan import HOUR, MINUTE
 
 CATALOGUE: dict[str, Metric] = {
     metric.name: metric
@@ -53,6 +54,7 @@ PAGE = (ROOT / "tests/golden/page.prom").read_text()
 ELSEWHERE = {
     ("gpuglass_xid_source_info", "source"): {"none"},
     ("gpuglass_collector_failure_info", "collector"): {"nvml"},
+    (keeper.DUTY_LAST_CHECK.name, "duty"): {f"rollup {t.name}" for t in (MINUTE, HOUR)},
 }
 
 

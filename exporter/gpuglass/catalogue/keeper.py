@@ -2,6 +2,22 @@
 
 from gpuglass.catalogue.model import Metric, Rollup, Type
 
+DUTY_LAST_CHECK = Metric(
+    "gpuglass_keeper_duty_last_check_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time at which the keeper last saw to a duty of its own, or at which it started",
+    "the keeper",
+    ("duty",),
+    unit="seconds",
+    digits=0,
+)
+DUTY_FAILURES = Metric(
+    "gpuglass_keeper_duty_failures_total",
+    Type.COUNTER,
+    "Checks that a fault of the keeper itself ended; the log has it",
+    "the keeper",
+    ("duty",),
+)
 TARGETS = Metric(
     "gpuglass_keeper_targets",
     Type.GAUGE,
@@ -31,14 +47,6 @@ PUBLISH_ERRORS = Metric(
     "Checks in which the targets folder could not be read or the published one not be written",
     "the keeper",
 )
-LAST_CHECK = Metric(
-    "gpuglass_keeper_last_check_timestamp_seconds",
-    Type.GAUGE,
-    "Unix time of the last check of the targets folder",
-    "the keeper",
-    unit="seconds",
-    digits=0,
-)
 RULES = Metric(
     "gpuglass_keeper_rules",
     Type.GAUGE,
@@ -67,14 +75,6 @@ RULES_ERRORS = Metric(
     Type.COUNTER,
     "Checks in which a folder of rules could not be read or written, or vmalert not be asked",
     "the keeper",
-)
-RULES_LAST_CHECK = Metric(
-    "gpuglass_keeper_rules_last_check_timestamp_seconds",
-    Type.GAUGE,
-    "Unix time of the last check of the folder with the users' own rules",
-    "the keeper",
-    unit="seconds",
-    digits=0,
 )
 ACKNOWLEDGEMENTS = Metric(
     "gpuglass_keeper_acknowledgements",

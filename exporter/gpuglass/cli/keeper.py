@@ -17,7 +17,8 @@ from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.keeper import metrics
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
-from gpuglass.keeper.duty import Duty, run
+from gpuglass.keeper.duty import Duty
+from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.keeper import TargetsKeeper
 
@@ -113,14 +114,16 @@ def command(
     rules = rules_keeper(chosen)
     if rules is not None:
         duties.append(rules)
+    runner = Runner(duties)
+    page = metrics.registry([*duties, runner, told])
     try:
-        server, thread = start_http_server(port, host, registry=metrics.registry([*duties, told]))
+        server, thread = start_http_server(port, host, registry=page)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {listen_address} ({error.strerror or error}); "
             "is another keeper running? See --web.listen-address"
         ) from None
-    run(duties, stop)
+    runner.run(stop)
     server.shutdown()
     server.server_close()
     thread.join()

@@ -1,10 +1,12 @@
 """Something that the keeper does over and over, and tells of on its page."""
 
-import threading
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable
 from typing import Protocol
 
 from prometheus_client.metrics_core import Metric
+
+_log = logging.getLogger(__name__)
 
 
 class Told(Protocol):
@@ -18,7 +20,7 @@ class Duty(Told, Protocol):
     """One thing that the keeper sees to, in a thread of its own.
 
     Attributes:
-        name: What it is called in logs.
+        name: What it is called in logs and metrics.
         interval: Seconds from the end of one check to the beginning of the next.
     """
 
@@ -29,18 +31,15 @@ class Duty(Told, Protocol):
         """Do it once. What goes wrong is logged and counted, never raised."""
 
 
-def run(duties: Sequence[Duty], stop: threading.Event) -> None:
-    """See to all duties until ``stop`` is set; each one's first check comes after its interval.
+def attempt(duty: Duty) -> bool:
+    """Do it once, also where a check raises what nobody foresaw: that is logged.
 
-    A check under way is finished first.
+    Returns:
+        Whether the check came to its end.
     """
-    threads = [threading.Thread(target=_see_to, args=(d, stop), name=d.name) for d in duties]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _see_to(duty: Duty, stop: threading.Event) -> None:
-    while not stop.wait(duty.interval):
+    try:
         duty.check()
+    except Exception:
+        _log.exception("%s: a fault of the keeper; please report it", duty.name)
+        return False
+    return True

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric as Family
 from gpuglass.catalogue.model import Metric
 from gpuglass.keeper import folder
 from gpuglass.keeper.document import Problem
+from gpuglass.keeper.duty import attempt
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.publisher import Publisher
 
@@ -77,7 +78,6 @@ class State:
 
     files: dict[str, FileState] = field(default_factory=dict)
     errors: int = 0
-    last_check: float | None = None
 
 
 class Names(NamedTuple):
@@ -87,7 +87,6 @@ class Names(NamedTuple):
     valid: Metric
     last_success: Metric
     errors: Metric
-    last_check: Metric
 
 
 class PublishedFolder(abc.ABC, Generic[F, C]):
@@ -168,7 +167,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
                 continue
             self._publisher.know(name, self.render(content))
             self._last_good[name], self._last_success[name] = content, path.stat().st_mtime
-        self.check()
+        attempt(self)
 
     def check(self) -> None:
         """Look once, and publish what is good. Errors are logged and counted, not raised."""
@@ -182,7 +181,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         if error and error != self._reported_error:
             _log.error("%s; what was published stays, the next check tries again", error)
         self._reported_error = error
-        self.state = State(self._file_states(), errors + bool(error), self._clock())
+        self.state = State(self._file_states(), errors + bool(error))
 
     def collect(self) -> Iterable[Family]:
         """What there is to say about the last check."""
@@ -196,10 +195,6 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
                 success.add_metric([name], round(file.last_success))
         errors.add_metric([], state.errors)
         yield from (published, valid, success, errors)
-        if state.last_check is not None:
-            last_check = gauge(names.last_check)
-            last_check.add_metric([], round(state.last_check))
-            yield last_check
 
     def _look(self) -> None:
         changed, gone = self._watcher.look()

@@ -136,7 +136,6 @@ def test_the_metrics_of_a_bad_edit_and_its_repair(house: House) -> None:
     assert house.metric(catalogue.FILE_VALID.name, file="a.yml") == [0]
     assert house.metric(catalogue.TARGETS.name, file="a.yml") == [1]
     assert house.metric(success, file="a.yml") == [1000]
-    assert house.metric(catalogue.LAST_CHECK.name) == [1004]
     house.write("a.yml", "- targets: [n1:9400, n2:9400]\n")
     house.settle()
     house.settle()

@@ -18,11 +18,12 @@ from gpuglass.keeper.receivers import keeper as receivers_keeper
 from gpuglass.keeper.receivers.keeper import ReceiversKeeper
 from gpuglass.keeper.rules.check import Checker
 from gpuglass.keeper.rules.keeper import RulesKeeper
+from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets.keeper import TargetsKeeper
 
 CHOICES = Choices(0.31, 2.5, "EUR", 1.3, 380, 83, 0.9, 0.95)
 ACKNOWLEDGED = acknowledgements.State(held=2, ended=5, errors=1)
-STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True, None)}, 3, 99.0)
+STATE = State({"a.yml": FileState(2, False, 1234.5), "b.yml": FileState(0, True, None)}, 3)
 RECEIVERS = receivers_keeper.State(True, 2, True, 1)
 
 
@@ -36,7 +37,7 @@ def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> Non
     acks.state = ACKNOWLEDGED
     receivers = ReceiversKeeper(tmp_path, tmp_path, "amtool", "http://localhost")
     receivers.state = RECEIVERS
-    told = metrics.registry([targets, rules, acks, CHOICES, receivers])
+    told = metrics.registry([targets, rules, acks, CHOICES, receivers, Runner([targets, rules])])
     page = generate_latest(told).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}
     family = families[metric.family]

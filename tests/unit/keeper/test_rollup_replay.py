@@ -1,5 +1,6 @@
 """vmalert as the keeper runs it: what is asked of it, and when its word is not taken."""
 
+import tempfile
 import threading
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -86,3 +87,9 @@ def test_it_is_given_up_when_the_keeper_ends(tmp_path: Path) -> None:
         waiting.run(REPLAY)
     pid = int((tmp_path / "pid").read_text())
     assert not Path(f"/proc/{pid}/cmdline").exists()
+
+
+def test_no_room_for_the_log_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(ReplayError, match=r"none.*: No such file or directory"):
+        replayer(tmp_path, "").run(REPLAY)

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper.document import MAX_BYTES, Problem
+from gpuglass.keeper.duty import attempt
 from gpuglass.keeper.files import IrregularFileError, Signature, read_bytes, replace, signature
 from gpuglass.keeper.http import HttpError, ask
 from gpuglass.keeper.metrics import counter, gauge
@@ -107,7 +108,7 @@ class ReceiversKeeper:
             OSError: The folder cannot be made.
         """
         self._published.parent.mkdir(parents=True, exist_ok=True)
-        self.check()
+        attempt(self)
 
     def check(self) -> None:
         """Look once, and publish what is good. Errors are logged and counted, not raised."""

@@ -55,12 +55,13 @@ class Replayer:
             ReplayError: Some may be missing.
             Stopped: The keeper ends.
         """
-        with tempfile.TemporaryFile() as log:
-            try:
+        try:
+            with tempfile.TemporaryFile() as log:
                 status = self._vmalert(replay, log)
-            except OSError as error:
-                raise ReplayError(f"{self._program}: {error.strerror or error}") from None
-            trouble = next(_troubles(_tail(log)), "")
+                trouble = next(_troubles(_tail(log)), "")
+        except OSError as error:
+            where = error.filename or self._program
+            raise ReplayError(f"{where}: {error.strerror or error}") from None
         if status or trouble:
             raise ReplayError(trouble or f"{self._program.name} ended with status {status}")
 

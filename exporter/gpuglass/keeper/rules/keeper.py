@@ -37,7 +37,6 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
         metrics.RULES_FILE_VALID,
         metrics.RULES_FILE_LAST_SUCCESS,
         metrics.RULES_ERRORS,
-        metrics.RULES_LAST_CHECK,
     )
 
     def __init__(

@@ -48,7 +48,6 @@ class TargetsKeeper(PublishedFolder[TargetsFile, Targets]):
         metrics.FILE_VALID,
         metrics.FILE_LAST_SUCCESS,
         metrics.PUBLISH_ERRORS,
-        metrics.LAST_CHECK,
     )
 
     def read(self, path: Path) -> TargetsFile:
