@@ -8,6 +8,7 @@ value would pass as a flag. It stays as it was written: click converts it again.
 """
 
 import re
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def duration(least: float, most: float) -> Callable[[Any], float]:
 
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+# Other characters are written as %XX, or as xn-- in names of hosts.
+_URL = re.compile(r"[!-~]+")
 
 
 def number(least: float, most: float) -> Callable[[Any], float]:
@@ -72,6 +75,16 @@ def url(value: Any) -> str:
     """An option's type: where something answers by HTTP, without a slash at its end."""
     if not isinstance(value, str) or not value.startswith(("http://", "https://")):
         raise click.BadParameter(f"{value!r} is no URL; begin it with http://")
+    if "@" in value:
+        # Its password is not for the screen.
+        raise click.BadParameter("the URL has a user or an @, which is not supported; remove it")
+    try:
+        parts = urllib.parse.urlsplit(value)
+        whole = parts.hostname and parts.port != 0 and not parts.query and not parts.fragment
+    except ValueError:  # of brackets that are no IPv6 address, and of ports
+        whole = None
+    if not whole or not _URL.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no URL; write one such as http://HOST:PORT")
     return value.rstrip("/")
 
 
