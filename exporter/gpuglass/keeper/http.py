@@ -1,12 +1,15 @@
 """Questions to the programs beside us, in HTTP and JSON."""
 
 import http.client
+import ipaddress
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
 _TIMEOUT = 10.0
+_MOST = 1 << 16
 
 
 class HttpError(Exception):
@@ -15,12 +18,14 @@ class HttpError(Exception):
     Attributes:
         status: The HTTP status of a refusal; None if nothing answered.
         reason: What is known of the cause, in one line.
+        body: The beginning of a refusal's own text.
     """
 
-    def __init__(self, status: int | None, reason: str) -> None:
+    def __init__(self, status: int | None, reason: str, body: str = "") -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+        self.body = body
 
 
 def ask(
@@ -43,22 +48,42 @@ def ask(
     as_is = body is None or isinstance(body, bytes)
     data = body if as_is else json.dumps(body).encode()
     headers = {} if as_is else {"Content-Type": "application/json"}
-    request = urllib.request.Request(address, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        request = urllib.request.Request(address, data, headers, method=method)
+        opener = urllib.request.build_opener(_Proxies)
+        with opener.open(request, timeout=timeout) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         with error:
-            raise HttpError(error.code, _told(error)) from None
-    except (OSError, http.client.HTTPException) as error:
+            body = _body(error)
+        told = " ".join(body.split())[:300] or str(error.reason)
+        raise HttpError(error.code, told, body) from None
+    # An address that is none is a ValueError.
+    except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", error)
         raise HttpError(None, str(getattr(cause, "strerror", None) or cause)) from None
 
 
-def _told(error: urllib.error.HTTPError) -> str:
-    """What the body of a refusal says, cut to one line."""
+class _Proxies(urllib.request.ProxyHandler):
+    """The proxies of the environment, but none on the way to this machine: as programs in Go."""
+
+    def proxy_open(
+        self, req: urllib.request.Request, proxy: str, type: str
+    ) -> http.client.HTTPResponse | None:
+        if _is_here(urllib.parse.urlsplit(req.full_url).hostname or ""):
+            return None
+        return super().proxy_open(req, proxy, type)
+
+
+def _is_here(host: str) -> bool:
     try:
-        text = error.read(2000).decode("utf-8", "replace")
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _body(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read(_MOST).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
-        text = ""
-    return " ".join(text.split())[:300] or str(error.reason)
+        return ""

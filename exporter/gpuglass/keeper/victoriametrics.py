@@ -9,6 +9,7 @@ from typing import Any
 from gpuglass.keeper.http import HttpError, ask
 
 _TIMEOUT = 10.0
+_MOST_TOLD = 300
 
 Labels = dict[str, str]
 Points = list[tuple[float, float]]
@@ -43,7 +44,7 @@ class VictoriaMetrics:
             The labels and the finite value of every series that answers.
 
         Raises:
-            QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
+            QueryError: It cannot be reached, refuses, or does not answer as VictoriaMetrics does.
         """
         when = {} if at is None else {"time": f"{at:.3f}"}
         found = self._ask("query", promql, when, lambda s: [s["value"]])
@@ -64,7 +65,7 @@ class VictoriaMetrics:
             The labels of every series that answers, with its moments and finite values.
 
         Raises:
-            QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
+            QueryError: It cannot be reached, refuses, or does not answer as VictoriaMetrics does.
         """
         moments = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}s"}
         return iter(self._ask("query_range", promql, moments, lambda s: s["values"]))
@@ -106,11 +107,22 @@ class VictoriaMetrics:
             return ask(f"{self.url}{path}", body, timeout=self._timeout)
         except HttpError as error:
             if error.status is not None:
-                raise self._not_victoriametrics(f" (HTTP {error.status})") from None
+                raise self._refusal(error) from None
             raise QueryError(
                 f"VictoriaMetrics at {self.url} cannot be reached ({error.reason}); "
                 f"start it, or give its address with {self._setting}"
             ) from None
+
+    def _refusal(self, error: HttpError) -> QueryError:
+        try:
+            told = " ".join(json.loads(error.body)["error"].split())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            told = ""
+        # What knows no such question is something else, whatever it says.
+        if not told or error.status in (404, 405):
+            return self._not_victoriametrics(f" (HTTP {error.status})")
+        refused = f"VictoriaMetrics at {self.url} refuses (HTTP {error.status})"
+        return QueryError(f"{refused}: {told[:_MOST_TOLD]}")
 
     def _not_victoriametrics(self, detail: str = "") -> QueryError:
         return QueryError(

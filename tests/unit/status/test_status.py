@@ -251,6 +251,8 @@ def test_nothing_listens() -> None:
         (200, b"\xff", ""),
         (404, b"", " (HTTP 404)"),
         (401, b"", " (HTTP 401)"),
+        (404, b'{"status": "error", "error": "no such page"}', " (HTTP 404)"),
+        (422, b'{"error": {"code": 1}}', " (HTTP 422)"),
     ],
 )
 def test_something_else_listens(server: Server, code: int, body: bytes, detail: str) -> None:
@@ -264,6 +266,27 @@ def test_something_else_listens(server: Server, code: int, body: bytes, detail: 
 def test_it_refuses(server: Server) -> None:
     server.raw = (200, b'{"status": "error", "error": "too busy"}')
     assert error(run(server.url)) == f"VictoriaMetrics at {server.url} refuses: too busy"
+    server.raw = (422, json.dumps({"status": "error", "error": "too\nmany " * 99}).encode())
+    complaint = error(run(server.url))
+    assert complaint.startswith(f"VictoriaMetrics at {server.url} refuses (HTTP 422): too many too")
+    assert len(complaint) < 400
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
+def test_no_proxy_is_asked_for_this_machine(
+    server: Server, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    assert error(run(server.url)).startswith("no targets are scraped")
+    assert error(run(server.url.replace("127.0.0.1", "localhost"))).startswith("no targets are")
+
+
+def test_a_proxy_is_asked_for_other_machines(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    server.raw = (200, b'{"status": "error", "error": "it came this way"}')
+    assert error(run("http://gpuglass.invalid")).endswith("refuses: it came this way")
 
 
 def test_no_targets(server: Server) -> None:
@@ -275,10 +298,33 @@ def test_all_down(server: Server) -> None:
     assert error(run(server.url)).startswith("all 2 nodes are down (a:1, b:1); see that ")
 
 
-def test_an_address_that_is_none() -> None:
-    result = run("localhost:8428")
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8428", "http://", "http://:8428", "http://[::1", "http://[::x]:8428"),
+        *(
+            "http://a:0",
+            "http://a:65536",
+            "http://a:b",
+            "http://knöten",
+            "http://a b",
+            "http://a\n",
+        ),
+        *("http://a?b", "http://a#b"),
+    ],
+)
+def test_an_address_that_is_none(url: str) -> None:
+    result = run(url)
     assert result.exit_code == 2
-    assert "is no URL" in result.output
+    assert "is no URL; " in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    result = run("http://me:secret@localhost:8428")
+    assert result.exit_code == 2
+    assert "has a user or an @" in result.output
+    assert "secret" not in result.output
 
 
 def test_wait_ends_when_a_node_is_complete(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
