@@ -21,7 +21,11 @@ Rollups = dict[Labels, dict[int, float]]
 ARGUMENTS = {
     "raw": ("-retentionPeriod=7d",),
     "minute": ("-retentionPeriod=30d", f"-relabelConfig={ROOT}/victoriametrics/tier.yml"),
-    "hour": ("-retentionPeriod=400d", f"-relabelConfig={ROOT}/victoriametrics/tier.yml"),
+    "hour": (
+        "-retentionPeriod=400d",
+        f"-relabelConfig={ROOT}/victoriametrics/tier.yml",
+        "-disablePerDayIndex=true",
+    ),
 }
 
 
