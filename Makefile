@@ -36,7 +36,7 @@ format: $(VENV)/installed ## Format Python and C
 	$(BIN)/clang-format -i simulator/src/*.[ch]
 
 bench: $(VENV)/installed ## Measure, and write docs/benchmarks/*.md (PARTS="groups faults" for some)
-	$(BIN)/python -m tests.bench $(if $(PARTS),--only $(PARTS)) --write docs/benchmarks
+	$(BIN)/python -m tests.bench $(if $(PARTS),--only $(PARTS)) $(if $(MINUTES),--minutes $(MINUTES)) --write docs/benchmarks
 
 soak: $(VENV)/installed ## Watch memory for half an hour (MINUTES=90 for more), and write its report
 	$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),30) --write docs/benchmarks/soak.md

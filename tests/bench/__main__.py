@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import alerts, faults, groups, report, rounds, sizes
+from tests.bench.storage import part as storage
 
 from gpuglass.catalogue.groups import CORE, GROUPS
 
@@ -45,6 +46,12 @@ def _alerts(arguments: argparse.Namespace, command: str) -> str:
     )
 
 
+def _storage(arguments: argparse.Namespace, command: str) -> str:
+    plan = storage.Plan(arguments.minutes, arguments.rounds)
+    plan = storage.QUICK if arguments.quick else plan
+    return storage.render(storage.run(plan), plan, command)
+
+
 _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "compare": _compare,
     "core": _compare_core,
@@ -52,6 +59,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "sizes": _sizes,
     "faults": _faults,
     "alerts": _alerts,
+    "storage": _storage,
 }
 
 
@@ -68,6 +76,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=3, help="turns of what is measured in turns (default 3)"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="that storage records a node for (default 5)"
+    )
     parser.add_argument("--quick", action="store_true", help="little of each: no figures to keep")
     parser.add_argument(
         "--write", type=Path, metavar="FOLDER", help="write each part's report there too: PART.md"
@@ -75,6 +86,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if not arguments.minutes >= 1:
+        parser.error("--minutes must be at least 1")
     if arguments.write and not arguments.write.is_dir():
         parser.error(f"--write: {arguments.write} is no folder")
     return arguments
@@ -86,7 +99,8 @@ def main() -> None:
     options = f" --rounds {arguments.rounds}" if arguments.rounds != 3 else ""
     options += " --quick" if arguments.quick else ""
     for name in arguments.only:
-        text = _PARTS[name](arguments, f"python -m tests.bench --only {name}{options}")
+        more = f" --minutes {arguments.minutes:g}" if name == "storage" else ""
+        text = _PARTS[name](arguments, f"python -m tests.bench --only {name}{options}{more}")
         print(text, flush=True)
         if arguments.write:
             (arguments.write / f"{name}.md").write_text(text)
