@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.unit.devices import UTILIZATION, announce, driver, reading
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Sample
 from gpuglass.pipeline import exporter as module
 from gpuglass.pipeline.exporter import Exporter, Settings
 from gpuglass.pipeline.itself import Itself
+from gpuglass.probe import frames
 
 SETTINGS = Settings("n", groups={}, fast=60.0, slow=60.0, deadline=15.0)
 
@@ -103,6 +105,34 @@ def test_news_of_the_host_wait_a_moment_for_those_of_the_gpus(
     now += 0.01
     exporter.page()
     assert written == 3
+
+
+async def test_a_round_is_written_when_it_is_in_and_not_again_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exporter = Exporter(replace(SETTINGS, groups={"core": 60.0}), [])
+    written = 0
+
+    def count(blocks: object) -> None:
+        nonlocal written
+        written += 1
+
+    monkeypatch.setattr(exporter._page, "update", count)
+    exporter.page()
+    told = asyncio.StreamReader()
+    tasks = [
+        asyncio.create_task(exporter._write_ahead()),
+        asyncio.create_task(exporter._supervisor._listen(told)),
+    ]
+    one_round: list[frames.Frame] = [driver(), announce(UTILIZATION), reading(1.0, 0.5)]
+    one_round.append(frames.Alive([]))
+    told.feed_data(b"".join(map(frames.encode, one_round)))
+    await until(lambda: written == 2)
+    await asyncio.sleep(0.05)
+    exporter.page()
+    assert written == 2
+    for task in tasks:
+        task.cancel()
 
 
 def test_cpu_of_probes_never_falls_and_counts_all_that_live() -> None:

@@ -76,7 +76,7 @@ class Devices:
         self._renewing = False
         self._last_success: float | None = None
         self.changed_at = 0.0
-        self._news = False
+        self._news = self._round_told = False
         self.round = asyncio.Event()
 
     def take(self, frame: frames.Frame) -> None:
@@ -87,7 +87,7 @@ class Devices:
         """
         if isinstance(frame, frames.Alive):
             self._waiting = frame.waiting
-            self.round.set()
+            self._round_told = True
             return
         if isinstance(frame, frames.Thread):
             return
@@ -116,6 +116,9 @@ class Devices:
         if self._news:
             self._news = False
             self.changed_at = time.monotonic()
+        if self._round_told:
+            self._round_told = False
+            self.round.set()
 
     def end(self, reason: str, renewed: bool = False) -> None:
         """Take the news that the probe is gone.
