@@ -11,6 +11,9 @@ import pytest
 import yaml
 from tests.e2e.clone import REPOSITORY, Clone, give_away
 
+from gpuglass.cli import alerts, maintenance, status
+from gpuglass.cli.settings import environment_name, settings_of
+
 COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
 HOST, WORKER = "docker-compose.host.yml", "docker-compose.worker.yml"
 TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
@@ -105,6 +108,19 @@ def test_compose_accepts(files: tuple[str, ...]) -> None:
     for profiles in ([], ["--profile", "tiered"]):
         done = compose(files, *profiles, "config", "-q")
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_commands_in_the_keeper_s_container_ask_the_right_programs() -> None:
+    told = yaml.safe_load((REPOSITORY / HOST).read_text())["services"]["keeper"]["environment"]
+    groups = (*alerts.command.commands.values(), *maintenance.command.commands.values())
+    asked = {
+        environment_name(setting)
+        for command in (status.command, *groups)
+        for setting in settings_of(command)
+        if setting.endswith(".url")
+    }
+    assert asked == {"GPUGLASS_VICTORIAMETRICS_URL", "GPUGLASS_ALERTMANAGER_URL"}
+    assert asked <= told.keys()
 
 
 def test_a_later_install_keeps_the_storage_of_the_volumes(clone: Clone) -> None:
