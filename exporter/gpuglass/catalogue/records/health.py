@@ -34,9 +34,7 @@ _REASONS = f'label_move(\n{indented(_ALERTS)},\n  "alertname", "reason"\n)'
 _PENALTY = Record(
     *(_CARD, "health_penalty_ratio", "max"),
     "What an alert that fires takes off the health of a GPU; the reason is the alert's name",
-    aggregate(
-        "max", _CARD, f'label_move(\n{indented(_ALERTS)},\n  "alertname", "reason"\n)', "reason"
-    ),
+    aggregate("max", _CARD, _REASONS, "reason"),
     ("reason",),
 )
 _LOST = aggregate("sum", _CARD, f"{_PENALTY.name}\nor gpu_up * 0")
