@@ -60,14 +60,18 @@ class AcknowledgementsKeeper:
 
     def check(self) -> None:
         """Look once. Errors are logged and counted, not raised."""
-        error = ""
         try:
-            self._see_to(self._held())
+            held = self._held()
+            firing = [alert.labels for alert in self._alertmanager.alerts()] if held else []
         except AlertmanagerError as failure:
             error = str(failure)
             # Nobody knows what there was in the meantime.
             self._missing_since.clear()
-            self.state = replace(self.state, held=None, errors=self.state.errors + 1)
+            self.state = replace(self.state, held=None)
+        else:
+            error = self._see_to(held, firing)
+        if error:
+            self.state = replace(self.state, errors=self.state.errors + 1)
         if error and error != self._reported:
             _log.warning("%s; acknowledgements stay as they are", error)
         self._reported = error
@@ -90,16 +94,22 @@ class AcknowledgementsKeeper:
     def _held(self) -> list[Silence]:
         return [s for s in self._alertmanager.silences() if silences.is_acknowledgement(s)]
 
-    def _see_to(self, held: list[Silence]) -> None:
-        firing = [alert.labels for alert in self._alertmanager.alerts()] if held else []
+    def _see_to(self, held: list[Silence], firing: list[dict[str, str]]) -> str:
+        """Renew and end what is due; the first refusal, or nothing: one must not stop the rest."""
         missing = [s for s in held if silences.acknowledged(s) not in firing]
-        for silence in held:
-            if silence not in missing:
-                self._renew(silence)
         gone = self._gone(missing if self._come_through(firing) else [])
-        for silence in gone:
-            self._end(silence)
-        self.state = replace(self.state, held=len(held) - len(gone))
+        ended, errors = 0, []
+        for silence in held:
+            try:
+                if silence in gone:
+                    self._end(silence)
+                    ended += 1
+                elif silence not in missing:
+                    self._renew(silence)
+            except AlertmanagerError as failure:
+                errors.append(str(failure))
+        self.state = replace(self.state, held=len(held) - ended)
+        return errors[0] if errors else ""
 
     def _come_through(self, firing: list[dict[str, str]]) -> bool:
         return any(labels.get("alertname") == WATCHDOG for labels in firing)
