@@ -11,7 +11,7 @@ import click
 from gpuglass.cli import history
 from gpuglass.cli.named import NamedAlert, find
 from gpuglass.cli.settings import SettingsCommand
-from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short
+from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short, word
 from gpuglass.cli.tables import ago, aligned, moment
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alert, Alertmanager, Silence
@@ -49,7 +49,10 @@ class _Listed:
             return "ended"
         if self.held_by:
             return "silenced"
-        return "inhibited" if self.alert.inhibited_by else "firing"
+        if self.alert.inhibited_by:
+            return "inhibited"
+        # For a reason that is not told, such as a silence that was made since.
+        return "suppressed" if self.alert.state == "suppressed" else "firing"
 
 
 @command.command("list", cls=SettingsCommand)
@@ -67,7 +70,7 @@ def list_command(alertmanager_url: str, as_json: bool) -> None:
 
 
 @command.command(cls=SettingsCommand)
-@click.argument("alerts", metavar="ALERT...", nargs=-1, required=True)
+@click.argument("alerts", metavar="ALERT...", nargs=-1, required=True, type=word)
 @click.option("--comment", required=True, help="What is being done about it.")
 @author_option
 @alertmanager_option
@@ -84,7 +87,7 @@ def ack(alerts: tuple[str, ...], comment: str, author: str, alertmanager_url: st
 
 
 @command.command(cls=SettingsCommand)
-@click.argument("alerts", metavar="ALERT...", nargs=-1, required=True)
+@click.argument("alerts", metavar="ALERT...", nargs=-1, required=True, type=word)
 @alertmanager_option
 def unack(alerts: tuple[str, ...], alertmanager_url: str) -> None:
     """Take acknowledgements back: messages are sent again."""
@@ -123,23 +126,26 @@ def _acknowledge(
     alertmanager: Alertmanager, words: Sequence[str], author: str, comment: str
 ) -> list[str]:
     firing = [NamedAlert(alert.fingerprint, alert.labels) for alert in alertmanager.alerts()]
-    wanted = [find(word, firing, "fires now") for word in words]
-    held = {
-        silences.fingerprint(silences.acknowledged(silence)): silence.id
-        for silence in alertmanager.silences()
-        if silences.is_acknowledgement(silence)
-    }
+    wanted = _found(words, firing, "fires now")
+    held = [s for s in alertmanager.silences() if silences.is_acknowledgement(s)]
     lines = []
     for alert in wanted:
         made = silences.acknowledgement(alert.labels, author, comment, time.time())
         alertmanager.put(made)
-        if alert.id in held:
-            alertmanager.expire(held[alert.id])
+        for silence in held:
+            if silences.acknowledged(silence) == alert.labels:
+                alertmanager.expire(silence.id)
         lines.append(
             f"{alert.title} is acknowledged; to take that back: "
             f"gpuglass alerts unack {short(alert.id, [other.id for other in firing])}"
         )
     return lines
+
+
+def _found(words: Sequence[str], alerts: Sequence[NamedAlert], state: str) -> list[NamedAlert]:
+    """The alerts that the words mean, each once."""
+    found = {alert.id: alert for alert in (find(each, alerts, state) for each in words)}
+    return list(found.values())
 
 
 def _take_back(alertmanager: Alertmanager, words: Sequence[str]) -> list[str]:
@@ -148,7 +154,7 @@ def _take_back(alertmanager: Alertmanager, words: Sequence[str]) -> list[str]:
         silences.fingerprint(silences.acknowledged(ack)): silences.acknowledged(ack) for ack in acks
     }
     known = [NamedAlert(id, labels) for id, labels in held.items()]
-    wanted = [find(word, known, "is acknowledged") for word in words]
+    wanted = _found(words, known, "is acknowledged")
     for alert in wanted:
         for ack in acks:
             if silences.acknowledged(ack) == alert.labels:

@@ -10,7 +10,7 @@ import click
 
 from gpuglass.cli.nodes import names
 from gpuglass.cli.settings import SettingsCommand, duration, url
-from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short
+from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short, word
 from gpuglass.cli.tables import aligned, moment
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alertmanager, Silence
@@ -38,7 +38,7 @@ def command() -> None:
 
 
 @command.command(cls=SettingsCommand)
-@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True, type=word)
 @click.option(
     "--for",
     "seconds",
@@ -68,18 +68,16 @@ def start(
     """Silence every alert whose label `node` is one of the names of a NODE."""
     known = _known(victoriametrics_url)
     now = time.time()
+    called = dict.fromkeys(tuple(sorted(_names(node, known))) for node in dict.fromkeys(nodes))
     wanted = [
-        silences.maintenance(
-            _names(node, known), author, comment or "maintenance", now, now + seconds
-        )
-        for node in dict.fromkeys(nodes)
+        silences.maintenance(known_as, author, comment or "maintenance", now, now + seconds)
+        for known_as in called
     ]
     asked(alertmanager_url, lambda am: _start(am, wanted))
-    for silence in wanted:
-        called = " or ".join(silences.nodes(silence))
+    for known_as in called:
         click.echo(
-            f"{called}: no messages until {moment(silence.ends)}; before that: "
-            f"gpuglass maintenance end {silences.nodes(silence)[0]}"
+            f"{' or '.join(known_as)}: no messages until {moment(now + seconds)}; before that: "
+            f"gpuglass maintenance end {known_as[0]}"
         )
 
 
@@ -98,7 +96,7 @@ def list_command(alertmanager_url: str, as_json: bool) -> None:
 
 
 @command.command(cls=SettingsCommand)
-@click.argument("what", metavar="NODE|ID...", nargs=-1, required=True)
+@click.argument("what", metavar="NODE|ID...", nargs=-1, required=True, type=word)
 @alertmanager_option
 def end(what: tuple[str, ...], alertmanager_url: str) -> None:
     """End the maintenance of a node, or the one with an ID of `list`."""
@@ -128,11 +126,15 @@ def _names(node: str, known: list[set[str]] | None) -> set[str]:
 
 
 def _start(alertmanager: Alertmanager, wanted: Sequence[Silence]) -> None:
-    before = {silence.matchers: silence.id for silence in _held(alertmanager)}
+    before = _held(alertmanager)
+    meant: set[str] = set()
     for silence in wanted:
         alertmanager.put(silence)
-        if silence.matchers in before:
-            alertmanager.expire(before[silence.matchers])
+        meant.update(silences.nodes(silence))
+    # A node may have had fewer names, or others besides.
+    for silence in before:
+        if not meant.isdisjoint(silences.nodes(silence)):
+            alertmanager.expire(silence.id)
 
 
 def _held(alertmanager: Alertmanager) -> list[Silence]:
@@ -143,15 +145,18 @@ def _held(alertmanager: Alertmanager) -> list[Silence]:
 def _end(alertmanager: Alertmanager, what: Sequence[str]) -> list[Silence]:
     held = _held(alertmanager)
     found: dict[str, Silence] = {}
-    for word in what:
-        meant = [s for s in held if word in silences.nodes(s)]
-        meant = meant or [s for s in held if s.id.startswith(word)]
+    for each in what:
+        meant = [s for s in held if each in silences.nodes(s)]
+        meant = meant or [s for s in held if s.id.startswith(each)]
         if not meant:
             raise click.ClickException(
-                f"{word}: no such maintenance; see gpuglass maintenance list"
+                f"{each}: no such maintenance; see gpuglass maintenance list"
             )
         if len({tuple(silences.nodes(s)) for s in meant}) > 1:
-            raise click.ClickException(f"{word}: {len(meant)} maintenances are that; say which")
+            ids = ", ".join(short(s.id, [other.id for other in held]) for s in meant)
+            raise click.ClickException(
+                f"{each}: {len(meant)} maintenances are that: {ids}; say which"
+            )
         found.update((silence.id, silence) for silence in meant)
     for silence in found.values():
         alertmanager.expire(silence.id)

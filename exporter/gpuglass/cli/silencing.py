@@ -33,6 +33,13 @@ def author_option(command: Any) -> Any:
     )
 
 
+def word(value: str) -> str:
+    """An argument's type: the name or the ID of something, which is never empty."""
+    if not value.strip():
+        raise click.BadParameter("a name or an ID is empty; write it out")
+    return value
+
+
 def login() -> str:
     """The name of the user, or the number of one that has no name."""
     try:

@@ -26,8 +26,8 @@ def acknowledgement(labels: Mapping[str, str], author: str, comment: str, now: f
 
 
 def is_acknowledgement(silence: Silence) -> bool:
-    """Whether it was made by ``acknowledgement``."""
-    return _ACK in silence.matchers
+    """Whether it was made by ``acknowledgement``, and is as it was made."""
+    return _ACK in silence.matchers and all(_is_plain(m) for m in silence.matchers)
 
 
 def acknowledged(silence: Silence) -> dict[str, str]:
@@ -39,25 +39,19 @@ def maintenance(
     names: Iterable[str], author: str, comment: str, now: float, ends: float
 ) -> Silence:
     """A silence of everything about one node, by all names that it has."""
-    known = sorted(set(names))
-    if len(known) == 1:
-        node = Matcher("node", known[0])
-    else:
-        node = Matcher("node", "|".join(map(_quoted, known)), is_regex=True)
-    return Silence(frozenset((node, _MAINTENANCE)), author, comment, now, ends)
+    return Silence(frozenset((_matcher(names), _MAINTENANCE)), author, comment, now, ends)
 
 
 def is_maintenance(silence: Silence) -> bool:
-    """Whether it was made by ``maintenance``."""
-    return _MAINTENANCE in silence.matchers
+    """Whether it was made by ``maintenance``, and is as it was made."""
+    node = _node(silence)
+    return node is not None and node == _matcher(_names(node))
 
 
 def nodes(silence: Silence) -> list[str]:
-    """The names of the node that maintenance is of."""
-    (node,) = silence.matchers - {_MAINTENANCE}
-    if not node.is_regex:
-        return [node.value]
-    return [re.sub(r"\\(.)", r"\1", name) for name in _ALTERNATIVE.findall(node.value)]
+    """The names of the node that maintenance is of; none if it is no maintenance."""
+    node = _node(silence)
+    return [] if node is None else _names(node)
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
@@ -67,6 +61,29 @@ def fingerprint(labels: Mapping[str, str]) -> str:
         for byte in (*name.encode(), 255, *labels[name].encode(), 255):
             value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return f"{value:016x}"
+
+
+def _is_plain(matcher: Matcher) -> bool:
+    return matcher.is_equal and not matcher.is_regex
+
+
+def _node(silence: Silence) -> Matcher | None:
+    """The only matcher beside our own."""
+    others = silence.matchers - {_MAINTENANCE}
+    return next(iter(others)) if len(others) == 1 < len(silence.matchers) else None
+
+
+def _matcher(names: Iterable[str]) -> Matcher:
+    known = sorted(set(names))
+    if len(known) == 1:
+        return Matcher("node", known[0])
+    return Matcher("node", "|".join(map(_quoted, known)), is_regex=True)
+
+
+def _names(node: Matcher) -> list[str]:
+    if not node.is_regex:
+        return [node.value]
+    return [re.sub(r"\\(.)", r"\1", name) for name in _ALTERNATIVE.findall(node.value)]
 
 
 def _quoted(name: str) -> str:
