@@ -299,23 +299,27 @@ show_addresses() {
         say "- targets: [\"$(own_address):$(saved GPUGLASS_EXPORTER_PORT)\"]"
         say "  labels: {node: \"$(saved GPUGLASS_NODE_NAME)\"}"
         ;;
-    *)
-        say "PromQL:    $(victoriametrics_url)/api/v1/query?query=up"
-        ! answers "$(victoriametrics_url)/vmui/" || say "Browse:    $(victoriametrics_url)/vmui/"
-        [ "$(saved GPUGLASS_STORAGE)" != tiered ] ||
-            say "Tiers:     http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1M_PORT)/ (minutes)," \
-                "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1H_PORT)/ (hours)"
-        say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
-        say "Alerts:    http://127.0.0.1:$(saved GPUGLASS_ALERTMANAGER_PORT)/"
-        [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
-        say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
-        [ ! -e "$prefix/bin/gpuglass" ] || say "Command:   $prefix/bin/gpuglass --help"
-        ;;
+    *) show_host_addresses ;;
     esac
 }
 
-# The address by which others reach this machine: the one it would send from.
+show_host_addresses() {
+    say "PromQL:    $(victoriametrics_url)/api/v1/query?query=up"
+    # A package of the distribution may lack it.
+    { [ -n "$venv" ] && ! answers "$(victoriametrics_url)/vmui/"; } || say "Browse:    $(victoriametrics_url)/vmui/"
+    [ "$(saved GPUGLASS_STORAGE)" != tiered ] ||
+        say "Tiers:     http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1M_PORT)/ (minutes)," \
+            "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1H_PORT)/ (hours)"
+    say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
+    say "Alerts:    http://127.0.0.1:$(saved GPUGLASS_ALERTMANAGER_PORT)/"
+    [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
+    say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
+    say "Command:   $prefix/bin/gpuglass --help"
+}
+
+# The address by which others reach this machine: the one it would send from. With Docker there may be no Python here.
 own_address() {
+    [ -n "$venv" ] || { echo ADDRESS-OF-THIS-MACHINE; return; }
     "$venv/bin/python" -c 'import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
     try:

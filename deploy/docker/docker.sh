@@ -71,18 +71,34 @@ install_docker() {
     claim_prefix
     say_what_will_show
     say_what_storage_becomes
-    mkdir -p -- "$prefix"/{data,run}
+    mkdir -p -- "$prefix"/{bin,data,run}
     if [ "$role" != host ] && [ "$demo" = no ] && has_gpu && ! nvidia_runtime; then
         say "Docker has no nvidia runtime: the container cannot see the GPUs; install the NVIDIA Container Toolkit."
     fi
     step "Images and containers"
+    write_docker_command
     write_own_target
     save_run
     is_tiered || logged "the tiers could not be ended" end_tiers
     logged "the containers could not be started" compose up --build --detach --wait --remove-orphans
     step "Data"
     docker_show_data 60s || die "no data arrived within a minute; see: docker compose -p gpuglass logs"
-    docker_addresses
+    show_addresses
+}
+
+# The command for people: it runs in the keeper's container, which knows the addresses; the exporter's lets go of GPUs.
+write_docker_command() {
+    local service=keeper
+    [ "$role" != worker ] || service=exporter
+    put_command <<COMMAND
+#!/bin/sh
+# Written by setup.sh.
+service=$service
+[ "\${1-}" != release ] || service=exporter
+no_terminal=
+{ [ -t 0 ] && [ -t 1 ]; } || no_terminal=-T
+exec docker compose -p gpuglass exec \$no_terminal -e "GPUGLASS_AUTHOR=\${GPUGLASS_AUTHOR:-\$(id -un)}" "\$service" gpuglass "\$@"
+COMMAND
 }
 
 # What the install was made with, for the commands that come later.
@@ -98,26 +114,8 @@ docker_restore() {
 docker_show_data() {
     case $role in
     worker) say "The exporter answers." ;;
-    *) compose exec -T keeper gpuglass status --victoriametrics.url http://victoria-metrics:8428 --wait "$1" ;;
+    *) compose exec -T keeper gpuglass status --wait "$1" ;;
     esac
-}
-
-docker_addresses() {
-    say
-    [ "$role" = worker ] || say "PromQL:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/api/v1/query?query=up"
-    [ "$role" = worker ] || say "Browse:    http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}/vmui/"
-    [ "$role" = worker ] || ! is_tiered ||
-        say "Tiers:     http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}/ (minutes)," \
-            "http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}/ (hours)"
-    [ "$role" = worker ] || say "Targets:   http://127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}/targets"
-    [ "$role" = worker ] || say "Alerts:    http://127.0.0.1:${setting[GPUGLASS_ALERTMANAGER_PORT]}/"
-    [ "$role" = host ] || say "Exporter:  http://$(listen_address):${setting[GPUGLASS_EXPORTER_PORT]}/metrics"
-    if [ "$role" = worker ]; then
-        say "On the monitoring host, put this into a file in victoriametrics/targets/, nodes.yml for example:"
-        say
-        say "- targets: [\"ADDRESS-OF-THIS-MACHINE:${setting[GPUGLASS_EXPORTER_PORT]}\"]"
-        say "  labels: {node: \"${setting[GPUGLASS_NODE_NAME]}\"}"
-    fi
 }
 
 docker_status() {

@@ -142,7 +142,7 @@ install_components() {
 
 # The command for people: it knows the programs beside it, and asks those of this install. Paths hold no quotes.
 write_command() {
-    cat >"$prefix/bin/gpuglass.new" <<COMMAND
+    put_command <<COMMAND
 #!/bin/sh
 # Written by setup.sh.
 PATH=\$PATH:'$prefix/bin'
@@ -151,6 +151,10 @@ PATH=\$PATH:'$prefix/bin'
 export PATH GPUGLASS_VICTORIAMETRICS_URL GPUGLASS_ALERTMANAGER_URL
 exec '$venv/bin/gpuglass' "\$@"
 COMMAND
+}
+
+put_command() {
+    cat >"$prefix/bin/gpuglass.new"
     chmod 755 "$prefix/bin/gpuglass.new"
     mv -f -- "$prefix/bin/gpuglass.new" "$prefix/bin/gpuglass"
 }

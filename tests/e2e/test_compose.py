@@ -1,6 +1,7 @@
 """The Compose files: valid, closed by default, and with the flags of the native way."""
 
 import os
+import pty
 import re
 import subprocess
 from collections.abc import Iterable
@@ -123,34 +124,87 @@ def test_commands_in_the_keeper_s_container_ask_the_right_programs() -> None:
     assert asked <= told.keys()
 
 
+class YesDocker:
+    """A Docker that says yes to all, and notes what it is told."""
+
+    def __init__(self, clone: Clone) -> None:
+        tools, self._log = clone.home / "tools", clone.home / "log"
+        tools.mkdir()
+        (tools / "docker").write_text(
+            '#!/bin/sh\n[ "$*" != "compose version --short" ] || echo 2.30.0\n'
+            f'echo "$*: [$COMPOSE_PROFILES] $GPUGLASS_RETENTION" >>"{self._log}"\n'
+        )
+        (tools / "docker").chmod(0o755)
+        give_away(clone.home)
+        self.path = {"PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def told(self) -> str:
+        """What it was told since it was asked last."""
+        told = self._log.read_text()
+        self._log.unlink()
+        return told
+
+
 def test_a_later_install_keeps_the_storage_of_the_volumes(clone: Clone) -> None:
-    """By a Docker that says yes to all, and notes what it is told."""
-    tools, log = clone.home / "tools", clone.home / "log"
-    tools.mkdir()
-    (tools / "docker").write_text(
-        '#!/bin/sh\n[ "$*" != "compose version --short" ] || echo 2.30.0\n'
-        f'echo "$*: [$COMPOSE_PROFILES] $GPUGLASS_RETENTION" >>"{log}"\n'
-    )
-    (tools / "docker").chmod(0o755)
-    give_away(clone.home)
-    path = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    docker = YesDocker(clone)
 
-    def raw_retention(*arguments: str, **settings: str) -> str:
-        log.unlink(missing_ok=True)
-        code, output = clone.setup(*arguments, env={**path, **settings})
+    def install(*arguments: str, **settings: str) -> tuple[str, str]:
+        code, output = clone.setup(*arguments, env={**docker.path, **settings})
         assert code == 0, output
-        (up,) = (line for line in log.read_text().splitlines() if " up " in line)
-        return up.rpartition(": ")[2]
+        told = docker.told()
+        (up,) = (line for line in told.splitlines() if " up " in line)
+        return up.rpartition(": ")[2], told
 
-    assert raw_retention("--host", "--docker") == "[tiered] 7d"
-    assert raw_retention("--host", GPUGLASS_STORAGE="single") == "[] 400d"
-    assert "rm --stop --force victoria-metrics-1m victoria-metrics-1h" in log.read_text()
-    code, output = clone.setup("--uninstall", env=path)
+    assert install("--host", "--docker")[0] == "[tiered] 7d"
+    retention, told = install("--host", GPUGLASS_STORAGE="single")
+    assert retention == "[] 400d"
+    assert "rm --stop --force victoria-metrics-1m victoria-metrics-1h" in told
+    code, output = clone.setup("--uninstall", env=docker.path)
     assert (code, "The data stay in Docker's volumes" in output) == (0, True)
-    assert raw_retention("--host") == "[] 400d"
-    assert clone.setup("--uninstall", "--purge", env=path)[0] == 0
+    docker.told()
+    assert install("--host")[0] == "[] 400d"
+    assert clone.setup("--uninstall", "--purge", env=docker.path)[0] == 0
     assert not clone.prefix.exists()
-    assert raw_retention("--host") == "[tiered] 7d"
+    docker.told()
+    assert install("--host")[0] == "[tiered] 7d"
+
+
+@pytest.mark.parametrize(("role", "terminal"), [("--single-node", False), ("--worker", True)])
+def test_the_command_runs_in_the_containers(clone: Clone, role: str, terminal: bool) -> None:
+    docker = YesDocker(clone)
+    code, output = clone.setup(role, "--docker", env=docker.path)
+    assert code == 0, output
+    command = clone.prefix / "bin/gpuglass"
+    assert (f"Command:   {command} --help" in output) == (role != "--worker")
+    docker.told()
+
+    def run(*arguments: str) -> str:
+        controller, device = pty.openpty()
+        try:
+            done = subprocess.run(
+                [command, *arguments],
+                stdin=device if terminal else subprocess.DEVNULL,
+                stdout=device,
+                env={**os.environ, **docker.path, "GPUGLASS_AUTHOR": "eve"},
+                check=False,
+            )
+        finally:
+            os.close(device)
+            os.close(controller)
+        assert done.returncode == 0
+        return docker.told().partition(": [")[0]
+
+    service = "exporter" if role == "--worker" else "keeper"
+    exec_ = "compose -p gpuglass exec" + ("" if terminal else " -T") + " -e GPUGLASS_AUTHOR=eve"
+    assert run("alerts", "list") == f"{exec_} {service} gpuglass alerts list"
+    assert run("release", "--end") == f"{exec_} exporter gpuglass release --end"
+    assert clone.setup("--uninstall", env=docker.path)[0] == 0
+    assert not command.exists()
+
+
+def test_commands_in_the_keeper_s_container_find_files_as_in_the_clone() -> None:
+    keeper = services(HOST)["keeper"]
+    assert f"./victoriametrics:{keeper['working_dir']}/victoriametrics:ro" in keeper["volumes"]
 
 
 def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
