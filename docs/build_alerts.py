@@ -53,8 +53,10 @@ _OWNER = """\
             {{ end }}"""
 _BOARD = """\
 &board |-
-            {{ $externalURL }}/d/gpu-node?var-node={{ $labels.node | queryEscape }}\
-&var-gpu={{ $labels.gpu }}"""
+            {{ if match "/d$" $externalURL -}}
+            {{ $externalURL }}/gpu-node?var-node={{ $labels.node | queryEscape }}\
+&var-gpu={{ $labels.gpu }}
+            {{- end }}"""
 
 _INDEX_HEAD = """\
 # Runbooks

@@ -29,8 +29,11 @@ compose() (
     GPUGLASS_BIND=$(listen_address)
     GPUGLASS_RETENTION=$(raw_retention)
     GPUGLASS_MEMORY_PERCENT=$(memory_percent)
+    GPUGLASS_EXTERNAL_URL=$(external_url)
+    GPUGLASS_EXTERNAL_PATH=$(external_path)
     COMPOSE_PROFILES=''
-    export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT COMPOSE_PROFILES
+    export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
+    export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH COMPOSE_PROFILES
     ! is_tiered || use_tiers
     docker compose --project-directory "$source_dir" "${files[@]}" "$@"
 )

@@ -28,6 +28,8 @@ declare -A setting=(
     [GPUGLASS_ALERT_TEMPERATURE_CELSIUS]=''
     [GPUGLASS_ALERT_UTILIZATION_RATIO]=''
     [GPUGLASS_ALERT_MEMORY_RATIO]=''
+    # A Grafana that has our boards. Empty: messages link to none.
+    [GPUGLASS_DASHBOARD_URL]=''
     # The containers run the release that is pinned for the native way.
     [GPUGLASS_VM_VERSION]=$(sed -nE 's/.*-(v[0-9.]+)\.tar\.gz$/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_ALERTMANAGER_VERSION]=$(sed -nE 's/.* alertmanager-([0-9.]+)\.linux-.*/v\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
@@ -70,7 +72,7 @@ setting_names() {
 
 set_setting() {
     local where=$1 name=$2 value=$3 wanted=
-    if [[ -z $value && $name =~ ^GPUGLASS_(STORAGE|COST_|ALERT_) ]]; then
+    if [[ -z $value && $name =~ ^GPUGLASS_(STORAGE|COST_|ALERT_|DASHBOARD_) ]]; then
         setting[$name]=''
         return 0
     fi
@@ -85,6 +87,11 @@ set_setting() {
     GPUGLASS_COST_CARBON_*) is_number "$value" 0 10000 || wanted='a number from 0 to 10000, such as 350' ;;
     GPUGLASS_ALERT_*_CELSIUS) is_number "$value" 1 150 || wanted='a number from 1 to 150, such as 85' ;;
     GPUGLASS_ALERT_*_RATIO) is_number "$value" 0 1 || wanted='a number from 0 to 1, such as 0.9' ;;
+    GPUGLASS_DASHBOARD_URL)
+        value=${value%/}
+        [[ $value =~ ^https?://[][A-Za-z0-9._:/~-]+$ ]] ||
+            wanted='an address such as https://grafana.example.org'
+        ;;
     GPUGLASS_NODE_NAME)
         [[ $value =~ ^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$ ]] ||
             wanted='a name of letters, digits, dots, dashes and underscores'

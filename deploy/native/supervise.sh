@@ -22,6 +22,8 @@ render() {
     done
     text=${text//@RETENTION@/$(raw_retention)}
     text=${text//@MEMORY_PERCENT@/$(memory_percent)}
+    text=${text//@EXTERNAL_URL@/$(external_url)}
+    text=${text//@EXTERNAL_PATH@/$(external_path)}
     printf '%s\n' "$text"
 }
 
@@ -75,6 +77,20 @@ rollup_look_back() {
 # What the storage of the samples may take of the machine's memory; each tier takes 5.
 memory_percent() {
     if is_tiered; then echo 15; else echo 25; fi
+}
+
+# Where the links of alerts lead: to the boards, else to vmalert itself.
+external_url() {
+    if [ -n "${setting[GPUGLASS_DASHBOARD_URL]}" ]; then
+        echo "${setting[GPUGLASS_DASHBOARD_URL]}/d"
+    else
+        echo "http://127.0.0.1:${setting[GPUGLASS_VMALERT_PORT]}"
+    fi
+}
+
+# What comes after that for an alert in general; empty: vmalert's own page of it.
+external_path() {
+    [ -z "${setting[GPUGLASS_DASHBOARD_URL]}" ] || echo gpu-fleet
 }
 
 # SETUP_REVISION makes the supervisor restart a program whose files changed while its command line did not.

@@ -219,8 +219,11 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         . deploy/native/settings.sh; . deploy/native/supervise.sh; . deploy/docker/docker.sh
         load_settings /nonexistent
         compose config
+        echo ---
+        venv='' render deploy/native/programs/vmalert.conf | grep -- '"-external' | tr -d '"' | sed 's/^ */- /'
     """
     settings = {"STORAGE": "tiered", "RETENTION_RAW": "9d", "COST_PUE": "1.4", "VMALERT_PORT": "88"}
+    settings["DASHBOARD_URL"] = "https://boards.example.org/gpus/"
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=REPOSITORY,
@@ -231,10 +234,17 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    made = yaml.safe_load(done.stdout)["services"]
+    config, native = yaml.safe_load_all(done.stdout)
+    made = config["services"]
     assert {*OTHERS, "keeper"} == set(made)
     assert "-retentionPeriod=9d" in made["victoria-metrics"]["command"]
     assert "-memory.allowedPercent=15" in made["victoria-metrics"]["command"]
+    links = [word for word in made["vmalert"]["command"] if "external" in word]
+    assert links == [
+        "-external.url=https://boards.example.org/gpus/d",
+        "-external.alert.source=gpu-fleet",
+    ]
+    assert native == links
     told = made["keeper"]["environment"]
     assert told["GPUGLASS_ROLLUP_MINUTE_URL"] == "http://victoria-metrics-1m:8428"
     assert told["GPUGLASS_ROLLUP_HOUR_URL"] == "http://victoria-metrics-1h:8428"

@@ -65,6 +65,7 @@ def test_no_arguments_shows_usage(clone: Clone) -> None:
             "GPUGLASS_RETENTION_1H=101y",
             "'101y' is not days, weeks or years such as 400d, up to 100y",
         ),
+        ("GPUGLASS_DASHBOARD_URL=grafana:3000", "'grafana:3000' is not an address such as https:"),
         ("GPUGLASS_STORAGE=three", "'three' is not single or tiered"),
         ("GPUGLASS_COST_KWH_PRICE=-0.3", "GPUGLASS_COST_KWH_PRICE: '-0.3' is not a number from 0"),
         ("GPUGLASS_COST_KWH_PRICE=0.3", "GPUGLASS_COST_KWH_PRICE needs GPUGLASS_COST_CURRENCY"),

@@ -22,6 +22,7 @@ class ShippedAlertmanager(TestedAlertmanager):
         places = {
             "BIN": str(components),
             "DATA": str(data),
+            "NODE_NAME": "monitor",
             "ALERTMANAGER_PORT": str(self.port),
         }
         self.base = f"http://127.0.0.1:{self.port}"
@@ -56,11 +57,12 @@ class AlertingStack(Stack):
         self.rules = source / "rules/alerts"
         port = int(self.places["ALERTMANAGER_PORT"])
         self.alertmanager = ShippedAlertmanager(components, data, port)
-        places = {**self.places, "NODE_NAME": "grafana.example.org"}
+        own = f"http://127.0.0.1:{self.places['VMALERT_PORT']}"
+        places = {**self.places, "EXTERNAL_URL": own, "EXTERNAL_PATH": ""}
         self.vmalert = Program(
             shipped_command("vmalert", places),
             folder / "vmalert.log",
-            f"http://127.0.0.1:{places['VMALERT_PORT']}/health",
+            f"{own}/health",
             environment(),
         )
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from tests.integration.alerting import AlertingStack
 from tests.integration.inbox import Inbox, Message
-from tests.integration.stack import wait_for
+from tests.integration.stack import get, wait_for
 
 RECEIVERS = """\
 receivers:
@@ -96,9 +96,8 @@ def test_two_xids_of_a_moment_are_one_message_that_says_what_to_do(told: Told) -
     assert annotations["description"].endswith("Drain the node and restart it.")
     assert annotations["owner"].split() == ["unattributed"]
     assert annotations["runbook_url"] == "docs/runbooks/xid-79.md"
-    assert annotations["dashboard_url"] == (
-        "http://grafana.example.org:3000/d/gpu-node?var-node=sick&var-gpu=1"
-    )
+    assert not annotations.get("dashboard_url"), "there are no boards"
+    assert "GPUXidRestartNode" in get(lost["generatorURL"])
 
 
 def test_messages_for_people_say_the_same_in_words(told: Told) -> None:

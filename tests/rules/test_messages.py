@@ -60,7 +60,7 @@ def told(
             f"-rule={ROOT}/victoriametrics/rules/alerts/*.yml",
             f"-datasource.url={stack.url}",
             "-notifier.blackhole",
-            "-external.url=http://grafana.example.org",
+            "-external.url=http://grafana.example.org/d",
             "-group.maxStartDelay=1s",
         ],
         stack.folder / "vmalert.log",
