@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # The settings of an install: the environment wins over gpuglass.env in the clone, that over the default. To be sourced.
 
+# The rules are evaluated on the samples themselves and look back as far as this.
+readonly least_raw_days=7
+
 declare -A setting=(
     [GPUGLASS_EXPORTER_PORT]=9400
     [GPUGLASS_KEEPER_PORT]=9401
@@ -35,6 +38,9 @@ declare -A setting=(
     [GPUGLASS_ALERTMANAGER_VERSION]=$(sed -nE 's/.* alertmanager-([0-9.]+)\.linux-.*/v\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_PYTHON_IMAGE]=python:3.13-slim
 )
+
+# Where the user gave a setting.
+declare -A given=()
 
 load_settings() {
     local file=$1 name
@@ -74,6 +80,7 @@ set_setting() {
     local where=$1 name=$2 value=$3 wanted=
     if [[ -z $value && $name =~ ^GPUGLASS_(STORAGE|COST_|ALERT_|DASHBOARD_) ]]; then
         setting[$name]=''
+        unset "given[$name]"
         return 0
     fi
     case $name in
@@ -101,6 +108,7 @@ set_setting() {
     esac
     [ -z "$wanted" ] || usage_error "$where: $name: '$value' is not $wanted"
     setting[$name]=$value
+    given[$name]=$where
 }
 
 is_port() {
@@ -143,6 +151,8 @@ check_currency() {
 # A profile once chosen stays until another is asked for: what single keeps for a year, tiered drops after a week.
 choose_storage() {
     if [ "$role" = worker ]; then
+        refuse_given "a worker has neither storage nor rules; set it on the monitoring host" \
+            GPUGLASS_STORAGE GPUGLASS_RETENTION GPUGLASS_COST_ GPUGLASS_ALERT_ GPUGLASS_DASHBOARD_
         setting[GPUGLASS_STORAGE]=''
         return 0
     fi
@@ -157,14 +167,38 @@ choose_storage() {
     else
         setting[GPUGLASS_STORAGE]=single
     fi
-    [ "${setting[GPUGLASS_STORAGE]}" = single ] || check_retentions
+    check_raw_retention
+    if is_tiered; then
+        [ -z "${given[GPUGLASS_RETENTION]:-}" ] ||
+            usage_error "${given[GPUGLASS_RETENTION]}: GPUGLASS_RETENTION is for single storage, and this one is tiered;" \
+                "set GPUGLASS_RETENTION_RAW, GPUGLASS_RETENTION_1M and GPUGLASS_RETENTION_1H, or GPUGLASS_STORAGE=single"
+        check_retentions
+    else
+        refuse_given "it is for tiered storage, and this one is single; set GPUGLASS_RETENTION, or GPUGLASS_STORAGE=tiered" GPUGLASS_RETENTION_
+    fi
+}
+
+# A setting that would change nothing here would be taken for one that does.
+refuse_given() {
+    local why=$1 name family
+    shift
+    for family in "$@"; do
+        for name in "${!given[@]}"; do
+            [[ $name != "$family"* ]] || usage_error "${given[$name]}: $name: $why"
+        done
+    done
+}
+
+check_raw_retention() {
+    local name=GPUGLASS_RETENTION
+    ! is_tiered || name=GPUGLASS_RETENTION_RAW
+    [ "$(days_of "${setting[$name]}")" -ge "$least_raw_days" ] ||
+        usage_error "$name is ${setting[$name]}; at least ${least_raw_days}d are needed, for alerts and recording rules look back that far"
 }
 
 # Each tier is made from the one before it, and again for samples that come late: that has to be there still.
 check_retentions() {
     local raw=${setting[GPUGLASS_RETENTION_RAW]} minute=${setting[GPUGLASS_RETENTION_1M]} hour=${setting[GPUGLASS_RETENTION_1H]}
-    [ "$(days_of "$raw")" -ge 3 ] ||
-        usage_error "GPUGLASS_RETENTION_RAW is $raw; at least 3d are needed, for the tiers are made from samples up to two days old"
     [ "$(days_of "$minute")" -gt "$(days_of "$raw")" ] ||
         usage_error "GPUGLASS_RETENTION_1M is $minute, which is no longer than GPUGLASS_RETENTION_RAW, $raw; make it longer"
     [ "$(days_of "$hour")" -gt "$(days_of "$minute")" ] ||

@@ -220,7 +220,8 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         load_settings /nonexistent
         compose config
         echo ---
-        venv='' render deploy/native/programs/vmalert.conf | grep -- '"-external' | tr -d '"' | sed 's/^ */- /'
+        venv=''
+        render deploy/native/programs/vmalert.conf | sed -n 's/^ *"\\(-external.*\\)"$/- \\1/p'
     """
     settings = {"STORAGE": "tiered", "RETENTION_RAW": "9d", "COST_PUE": "1.4", "VMALERT_PORT": "88"}
     settings["DASHBOARD_URL"] = "https://boards.example.org/gpus/"

@@ -89,7 +89,8 @@ def test_environment_settings(clone: Clone) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"RETENTION_RAW": "2d"}, "GPUGLASS_RETENTION_RAW is 2d; at least 3d are needed"),
+        ({"RETENTION_RAW": "6d"}, "GPUGLASS_RETENTION_RAW is 6d; at least 7d are needed"),
+        ({"RETENTION": "90d"}, "environment: GPUGLASS_RETENTION is for single storage"),
         ({"RETENTION_1M": "7d"}, "no longer than GPUGLASS_RETENTION_RAW, 7d"),
         ({"RETENTION_1H": "4w"}, "no longer than GPUGLASS_RETENTION_1M, 30d"),
         ({"VMALERT_PORT": "8438"}, "are both 8438"),
@@ -99,6 +100,29 @@ def test_tiers_that_cannot_be(clone: Clone, settings: dict[str, str], complaint:
     given = {"GPUGLASS_STORAGE": "tiered", "GPUGLASS_VICTORIAMETRICS_1M_PORT": "8438"}
     given |= {f"GPUGLASS_{name}": value for name, value in settings.items()}
     assert complaint in clone.fails(*SINGLE, env=given, code=2)
+    assert not clone.prefix.exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "settings", "complaint"),
+    [
+        ("--single-node", {"RETENTION": "3d"}, "GPUGLASS_RETENTION is 3d; at least 7d are needed"),
+        (
+            "--single-node",
+            {"RETENTION_1H": "2y"},
+            "GPUGLASS_RETENTION_1H: it is for tiered storage",
+        ),
+        ("--worker", {"STORAGE": "tiered"}, "GPUGLASS_STORAGE: a worker has neither storage nor"),
+        ("--worker", {"RETENTION": "90d"}, "GPUGLASS_RETENTION: a worker"),
+        ("--worker", {"COST_PUE": "1.2"}, "GPUGLASS_COST_PUE: a worker"),
+        ("--worker", {"ALERT_MEMORY_RATIO": "0.9"}, "set it on the monitoring host"),
+    ],
+)
+def test_settings_that_would_change_nothing(
+    clone: Clone, role: str, settings: dict[str, str], complaint: str
+) -> None:
+    given = {f"GPUGLASS_{name}": value for name, value in settings.items()}
+    assert complaint in clone.fails(role, "--no-docker", env=given, code=2)
     assert not clone.prefix.exists()
 
 
