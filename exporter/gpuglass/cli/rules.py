@@ -8,7 +8,7 @@ import click
 from gpuglass.cli.ruling import CUSTOM_DIR, vmalert_option
 from gpuglass.cli.settings import SettingsCommand
 from gpuglass.keeper import folder
-from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, counted, own_names
+from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, VmalertError, counted, own_names
 
 
 @click.group("rules")
@@ -31,9 +31,11 @@ def check(paths: tuple[Path, ...], vmalert: str) -> None:
     for path in files:
         try:
             file = checker.read(path, str(path), own_names(path.parent))
+        except VmalertError as error:
+            raise click.ClickException(str(error)) from None
         except OSError as error:
             raise click.ClickException(
-                f"{vmalert} cannot be asked ({error.strerror or error}); see --vmalert.path"
+                f"{error.filename or path}: {error.strerror or error}"
             ) from None
         for problem in file.problems:
             click.echo(problem)

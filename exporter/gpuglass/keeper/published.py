@@ -121,7 +121,9 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         self._last_good: dict[str, C] = {}
         self._last_success: dict[str, float] = {}
         self._plans: dict[str, FilePlan[F, C]] = {}
+        self._unverified: dict[str, Path] = {}
         self._waiting: set[str] = set()
+        self._failed: set[str] = set()
         self._changed: set[str] = set()
         self._reported: dict[str, tuple[Problem, ...]] = {}
         self._reported_error = ""
@@ -140,7 +142,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
 
     @abc.abstractmethod
     def restore(self, path: Path) -> C | Problem:
-        """Read what an earlier keeper published."""
+        """Read what an earlier keeper published; OSError if that is not possible now."""
 
     @abc.abstractmethod
     def size(self, content: C) -> int:
@@ -158,26 +160,18 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         """
         folder.scan(self._source, self.wanted)
         self._publisher.prepare()
-        for name, path in self._publisher.found().items():
-            if not self.wanted(name):
-                continue
-            content = self.restore(path)
-            if isinstance(content, Problem):
-                _log.warning("%s; it is not used", content)
-                continue
-            self._publisher.know(name, self.render(content))
-            self._last_good[name], self._last_success[name] = content, path.stat().st_mtime
+        found = sorted(self._publisher.found().items())
+        self._unverified = {name: path for name, path in found if self.wanted(name)}
         attempt(self)
 
     def check(self) -> None:
         """Look once, and publish what is good. Errors are logged and counted, not raised."""
         errors = self.state.errors
-        error = ""
         try:
-            self._look()
-            error = self._publish()
+            failures = [*self._restore(), *self._look(), *self._publish()]
         except OSError as failure:
-            error = f"{failure.filename or self._source}: {failure.strerror or failure}"
+            failures = [self._reason(failure)]
+        error = failures[0] if failures else ""
         if error and error != self._reported_error:
             _log.error("%s; what was published stays, the next check tries again", error)
         self._reported_error = error
@@ -196,34 +190,74 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         errors.add_metric([], state.errors)
         yield from (published, valid, success, errors)
 
-    def _look(self) -> None:
+    def _reason(self, failure: OSError) -> str:
+        return f"{failure.filename or self._source}: {failure.strerror or failure}"
+
+    def _restore(self) -> list[str]:
+        """Take over what an earlier keeper published; what hinders it."""
+        errors = []
+        for name, path in list(self._unverified.items()):
+            try:
+                content = self.restore(path)
+                success = path.stat().st_mtime
+            except OSError as failure:
+                errors.append(self._reason(failure))
+                continue
+            del self._unverified[name]
+            if isinstance(content, Problem):
+                _log.warning("%s; it is not used any more", content)
+                continue
+            self._publisher.know(name, self.render(content))
+            self._last_good[name], self._last_success[name] = content, success
+        return errors
+
+    def _look(self) -> list[str]:
+        """Read what has changed; what hinders it."""
         changed, gone = self._watcher.look()
         self._waiting = (self._waiting | changed) - gone
         self._changed = set()
         for name in gone:
             self._files.pop(name, None)
             self._reported.pop(name, None)
+        errors = []
         for name in sorted(self._waiting):
-            self._files[name] = self.read(self._source / name)
+            try:
+                self._files[name] = self.read(self._source / name)
+            except OSError as failure:
+                errors.append(self._reason(failure))
+                continue
             self._waiting.remove(name)
             self._changed.add(name)
             self._reported.pop(name, None)
+        return errors
 
-    def _publish(self) -> str:
-        """Bring the published folder up to date; the first error, or nothing."""
+    def _publish(self) -> list[str]:
+        """Bring the published folder up to date; what hinders it."""
         before, self._plans = self._plans, self.plan(self._files.values(), self._last_good)
         errors = []
+        self._failed = set()
         for name, file_plan in self._plans.items():
             try:
                 self._apply(file_plan, before.get(name))
             except OSError as failure:
+                self._failed.add(name)
                 errors.append(f"{name} cannot be published: {failure.strerror or failure}")
-        for name in self._last_good.keys() - self._plans.keys():
+        for name in self._stale():
             try:
                 self._withdraw(name)
             except OSError as failure:
                 errors.append(f"{name} cannot be withdrawn: {failure.strerror or failure}")
-        return errors[0] if errors else ""
+        return errors
+
+    def _stale(self) -> set[str]:
+        """What is published, or was, and has no reason to be."""
+        planned = {name for name, each in self._plans.items() if each.published is not None}
+        # What cannot be judged now keeps what was published of it.
+        unjudged = (self._waiting | self._files.keys()) & (
+            self._unverified.keys() | self._last_good.keys()
+        )
+        found = {name for name in self._publisher.found() if self.wanted(name)}
+        return (found | self._last_good.keys()) - planned - unjudged
 
     def _apply(self, file_plan: FilePlan[F, C], before: FilePlan[F, C] | None) -> None:
         name, published = file_plan.file.name, file_plan.published
@@ -240,10 +274,11 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
 
     def _withdraw(self, name: str) -> None:
         self._publisher.withdraw(name)
-        del self._last_good[name]
+        self._unverified.pop(name, None)
+        self._last_good.pop(name, None)
         self._last_success.pop(name, None)
         self.changed()
-        _log.info("%s: removed, and what was published of it too", self._source / name)
+        _log.info("%s: what was published of it is withdrawn", self._source / name)
 
     def changed(self) -> None:
         """Called when anything in the published folder has changed."""
@@ -265,7 +300,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         return {
             name: FileState(
                 0 if file_plan.published is None else self.size(file_plan.published),
-                file_plan.valid,
+                file_plan.valid and name not in self._failed | self._waiting,
                 self._last_success.get(name),
             )
             for name, file_plan in self._plans.items()

@@ -27,6 +27,10 @@ _KEY = re.compile(r"invalid (labels|annotations) for|unknown fields in [^:]+: (\
 _INNER_KEY = re.compile(r'\(key: "([^"]*)"')
 
 
+class VmalertError(OSError):
+    """vmalert cannot be asked; the text says why and what to do."""
+
+
 class Checker:
     """Asks a vmalert.
 
@@ -50,7 +54,7 @@ class Checker:
             The file, or its problems; that it cannot be read is one of them.
 
         Raises:
-            OSError: vmalert cannot be asked.
+            VmalertError: It cannot be asked.
         """
         content = folder.read(path, name)
         if isinstance(content, Problem):

@@ -51,9 +51,14 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
         super().__init__(source, published, interval, clock)
         self._checker = checker
         self._vmalert_url = vmalert_url
-        self._own_names = own_names(source)
+        self._own_names: frozenset[str] = frozenset()
         self._to_reload = False
         self._reported_reload = ""
+
+    def start(self) -> None:
+        """Learn the names of gpuglass's own rules, and start."""
+        self._own_names = own_names(self._source)
+        super().start()
 
     def check(self) -> None:
         """Look once, publish what is good, and have vmalert read it."""
