@@ -15,6 +15,9 @@ import yaml
 
 MAX_DEPTH = 8
 MAX_BYTES = 10_000_000
+# What all aliases of a text may add to it: characters, with some for each node.
+MAX_ALIASED = 1_000_000
+_NODE_SIZE = 8
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER: Any = yaml.resolver.Resolver()
@@ -183,13 +186,23 @@ def _syntax_error(text: str, error: yaml.MarkedYAMLError) -> DocumentError:
     return DocumentError(mark.line + 1, f"not valid YAML: {context}{error.problem}; correct it")
 
 
+@dataclass(frozen=True)
+class _Anchored:
+    """A node with an anchor; size and height with its own aliases written out."""
+
+    node: Node
+    size: int
+    height: int
+
+
 class _Builder:
     """One pass over the events of one text."""
 
     def __init__(self, events: Iterator[yaml.Event], max_depth: int) -> None:
         self._events = events
         self._max_depth = max_depth
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, _Anchored] = {}
+        self._size = self._aliased_size = self._deepest = 0
 
     def document(self) -> Node | None:
         next(self._events)  # the start of the stream
@@ -207,9 +220,13 @@ class _Builder:
         if depth > self._max_depth:
             raise DocumentError(_line(event), "nested too deeply; write it with fewer levels")
         if isinstance(event, yaml.AliasEvent):
-            return self._aliased(event)
+            return self._aliased(event, depth)
+        size_before, deepest_before = self._size, self._deepest
+        self._size += _NODE_SIZE
+        self._deepest = depth
         if isinstance(event, yaml.ScalarEvent):
             node: Node = _scalar(event)
+            self._size += len(event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(event, depth)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -219,16 +236,26 @@ class _Builder:
         # Registered when complete, so a node cannot contain itself.
         anchor = getattr(event, "anchor", None)
         if anchor:
-            self._anchors[anchor] = node
+            size, height = self._size - size_before, self._deepest - depth
+            self._anchors[anchor] = _Anchored(node, size, height)
+        self._deepest = max(self._deepest, deepest_before)
         return node
 
-    def _aliased(self, event: yaml.AliasEvent) -> Node:
-        node = self._anchors.get(event.anchor or "")
-        if node is None:
+    def _aliased(self, event: yaml.AliasEvent, depth: int) -> Node:
+        """What an alias stands for, counted as if it were written out: its readers will."""
+        anchored = self._anchors.get(event.anchor or "")
+        if anchored is None:
             raise DocumentError(
                 _line(event), f"alias *{event.anchor} has no anchor above it; write it out"
             )
-        return node
+        self._size += anchored.size
+        self._aliased_size += anchored.size
+        if self._aliased_size > MAX_ALIASED:
+            raise DocumentError(_line(event), "its aliases make it too large; write it out")
+        self._deepest = max(self._deepest, depth + anchored.height)
+        if self._deepest > self._max_depth:
+            raise DocumentError(_line(event), "nested too deeply; write it with fewer levels")
+        return anchored.node
 
     def _sequence(self, start: yaml.SequenceStartEvent, depth: int) -> Sequence:
         _refuse_tag(start)

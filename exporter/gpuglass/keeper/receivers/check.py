@@ -9,7 +9,6 @@ from gpuglass.keeper.receivers.compose import (
     Base,
     BaseError,
     Composed,
-    TooLargeError,
     compose,
     pieces,
     templates,
@@ -58,11 +57,7 @@ class Checker:
         """
         if users.problems:
             raise ReceiversError(users.problems)
-        try:
-            composed = compose(base, users, self._folder)
-        except TooLargeError:
-            what = "its aliases make it too large; write it out"
-            raise ReceiversError((Problem(users.name, 1, what),)) from None
+        composed = compose(base, users, self._folder)
         found = self._findings(composed)
         if found:
             raise ReceiversError(self._problems(composed, base, users, found))

@@ -10,17 +10,11 @@ from gpuglass.keeper.document import DocumentError, Mapping, Node, Scalar, Seque
 from gpuglass.keeper.receivers.file import MAX_DEPTH, NOBODY, ReceiversFile, text_of
 
 _USERS_ROUTES = "routes of receivers.yml"
-# Aliases can multiply what a small file says.
-_MAX_LINES = 50_000
 _HEAD = "# Made by the keeper; what is changed here is lost."
 
 
 class BaseError(Exception):
     """Our own base is not what it should be; the text says where and why."""
-
-
-class TooLargeError(Exception):
-    """What the user's file says, once its aliases are written out, is more than anybody wants."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +67,6 @@ def compose(base: Base, users: ReceiversFile, folder: Path) -> Composed:
         base: Our part.
         users: The user's part.
         folder: Where relative paths of either begin.
-
-    Raises:
-        TooLargeError: It is too large.
     """
     writer = _Writer(folder)
     writer.line("{", base.name, 1)
@@ -218,8 +209,6 @@ class _Writer:
         return Composed("".join(f"{line}\n" for line in self._lines).encode(), tuple(self._origins))
 
     def line(self, text: str, file: str, number: int) -> None:
-        if len(self._lines) >= _MAX_LINES:
-            raise TooLargeError
         self._lines.append(text)
         self._origins.append((file, number))
 
