@@ -1,6 +1,7 @@
 """Our base with users' receivers, judged by the real amtool, and taken by the real Alertmanager."""
 
 import logging
+import os
 import re
 import shutil
 import stat
@@ -10,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.integration.alerting import SOURCE, ShippedAlertmanager
+from tests.integration.answering import Answering
 from tests.integration.house import PAGE, House, having
 from tests.integration.stack import environment
 
 from gpuglass.catalogue import keeper as catalogue
+from gpuglass.keeper.receivers.check import Checker
+from gpuglass.keeper.receivers.compose import Base
+from gpuglass.keeper.receivers.file import ReceiversFile
 
 
 def test_the_example_is_good(house: House) -> None:
@@ -166,6 +171,65 @@ def test_templates_are_checked_and_watched(house: House, caplog: pytest.LogCaptu
     assert f'{house.file}:2: template: own.tmpl:1: function "nonsense" not defined' in caplog.text
 
 
+def test_a_new_template_that_is_broken_is_watched_too(house: House) -> None:
+    house.file.write_text(PAGE)
+    house.keeper.start()
+    own = house.file.with_name("own.tmpl")
+    own.write_text('{{ define "own" }}{{ .Status | nonsense }}{{ end }}')
+    house.write(PAGE + "templates: ['own.tmpl']\n")
+    assert not house.is_valid
+    own.write_text('{{ define "own" }}{{ .Status }}{{ end }}')
+    house.settle()
+    assert house.is_valid
+
+
+def test_a_pattern_of_templates_is_alertmanagers(house: House) -> None:
+    # It takes two stars for one, and so does not look into folders.
+    deep = house.file.parent / "deep"
+    deep.mkdir()
+    (deep / "own.tmpl").write_text('{{ define "own" }}{{ .Status | nonsense }}{{ end }}')
+    own = house.file.with_name("own.tmpl")
+    own.write_text('{{ define "own" }}{{ .Status }}{{ end }}')
+    house.file.write_text(PAGE + "templates: ['**.tmpl']\n")
+    house.keeper.start()
+    assert house.is_valid
+    own.write_text('{{ define "own" }}{{ .Status | nonsense }}{{ end }}')
+    house.settle()
+    assert not house.is_valid
+
+
+def test_an_edit_during_the_check_is_not_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.file.write_text(PAGE)
+    house.keeper.start()
+    check = Checker.configuration
+
+    def edited(self: Checker, base: Base, users: ReceiversFile) -> bytes:
+        monkeypatch.undo()
+        house.file.write_text(having("page"))
+        return check(self, base, users)
+
+    monkeypatch.setattr(Checker, "configuration", edited)
+    house.write(having("ticket"))
+    assert house.receivers_of(severity="critical") == ["ticket"]
+    house.settle()
+    assert house.receivers_of(severity="critical") == ["page"]
+
+
+def test_what_cannot_be_checked_is_not_valid(house: House) -> None:
+    house.file.write_text(PAGE)
+    house.keeper.start()
+    away = house.file.parent.rename(house.file.parent.with_name("away"))
+    house.settle()
+    assert not house.is_valid
+    assert house.receivers_of(severity="critical") == ["page"]
+    # As it was, to the last time stamp: it is good all the same.
+    away.rename(house.file.parent)
+    house.settle()
+    assert house.is_valid
+
+
 def test_without_amtool_nothing_is_published(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -214,6 +278,63 @@ def test_the_command_says_what_the_keeper_would(house: House, components: Path) 
     assert (code, "there is no such file" in output) == (2, True)
 
 
+def test_what_cannot_be_read_is_no_receivers_file(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.file.write_text(PAGE)
+    house.keeper.start()
+    house.file.unlink()
+    house.file.symlink_to("nowhere")
+    house.settle()
+    assert f"{house.file}:1: cannot be read (No such file or directory)" in caplog.text
+    house.file.unlink()
+    os.mkfifo(house.file)
+    house.settle()
+    assert f"{house.file}:1: not a regular file" in caplog.text
+    assert not house.is_valid
+    assert house.receivers_of(severity="critical") == ["page"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(503, "down for maintenance"), (500, "internal"), (404, "no such page"), (403, "forbidden")],
+)
+def test_what_a_proxy_answers_is_no_refusal(
+    status: int, body: str, tmp_path: Path, components: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Answering() as proxy:
+        house = House(tmp_path, components, tmp_path / "published", proxy.url)
+        house.file.write_text(PAGE)
+        house.keeper.start()
+        assert house.metrics()[catalogue.RECEIVERS_TAKEN.name] == 1
+        proxy.answer = (status, body)
+        house.write(having("ticket"))
+        assert house.is_valid
+        assert house.receivers_of(severity="critical") == ["ticket"]
+        assert house.metrics()[catalogue.RECEIVERS_TAKEN.name] == 0
+        assert f"{proxy.url}/-/reload: HTTP {status}: {body}; it is asked again" in caplog.text
+        proxy.answer = (200, "")
+        house.keeper.check()
+        assert house.metrics()[catalogue.RECEIVERS_TAKEN.name] == 1
+
+
+@pytest.mark.parametrize("length", range(250, 330, 8))
+def test_a_secret_is_not_told_where_a_message_is_cut(
+    length: int, tmp_path: Path, components: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Answering() as proxy:
+        house = House(tmp_path, components, tmp_path / "published", proxy.url)
+        house.file.write_text(PAGE)
+        house.keeper.start()
+        text = 'failed to reload config: parse "https://hooks/'
+        text += "x" * (length - len(text)) + SECRET + "y" * 100 + '": bad'
+        proxy.answer = (500, text)
+        house.write(having("ticket"))
+        assert "Alertmanager refuses it: failed to reload config: it cannot be" in caplog.text
+        assert SECRET[:4] not in caplog.text
+        assert "hooks" not in caplog.text
+
+
 def test_alertmanager_takes_what_is_published(
     alertmanager: tuple[ShippedAlertmanager, House], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -249,3 +370,49 @@ def test_what_alertmanager_refuses_is_taken_back(
     house.write(PAGE)
     assert house.is_valid
     assert "ticket" not in running.running
+
+
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUe7ak782NcMuFcBc6FX0XsriRTtcwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjExODM2NDZaGA8yMTI2MTAyODE4MzY0
+NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNMN
+RVT6QEAeH9fgO9SsKoHZY2c/O4krpsXDZtF3vDZCYxF9vYvUJca2iADIMeRUy/9/
+Na2rnZ7ae9uAKm2Sx0OjUzBRMB0GA1UdDgQWBBSitfwzmg+P6jYHvUbFAqJzh/5Z
+zjAfBgNVHSMEGDAWgBSitfwzmg+P6jYHvUbFAqJzh/5ZzjAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIQDLdgCvj/7Ca+MHhx3GJPOTUoeuYguOCIoi
+WPtWL6IRVQIgFRP4+LMQYFmJjuqTeN7O6lloSl+5gqYDBrJJhsuHx9s=
+-----END CERTIFICATE-----
+"""
+
+
+def test_what_alertmanager_refused_is_offered_again(
+    alertmanager: tuple[ShippedAlertmanager, House], caplog: pytest.LogCaptureFixture
+) -> None:
+    running, house = alertmanager
+    house.write(PAGE)
+    content = house.published.read_bytes()
+    house.write(
+        "receivers:\n- name: ticket\n  webhook_configs:\n"
+        "  - {url: 'https://h/', http_config: {tls_config: {ca_file: late.pem}}}\n"
+    )
+    assert not house.is_valid
+    house.skipped += 301
+    house.settle()
+    assert not house.is_valid
+    assert house.published.read_bytes() == content
+    assert caplog.text.count("Alertmanager refuses it") == 1
+    house.file.with_name("late.pem").write_text(CERTIFICATE)
+    house.settle()
+    assert not house.is_valid
+    # While it does not answer, it must be able to start.
+    running.stop()
+    house.skipped += 301
+    house.keeper.check()
+    assert house.published.read_bytes() == content
+    running.start()
+    house.skipped += 301
+    house.keeper.check()
+    assert house.is_valid
+    assert "ticket" in running.running
+    assert house.metrics()[catalogue.RECEIVERS_TAKEN.name] == 1

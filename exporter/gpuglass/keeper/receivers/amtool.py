@@ -10,10 +10,10 @@ _FAILED = re.compile(r"FAILED: (.*)", re.DOTALL)
 _AT_LINE = re.compile(r"^\s*line (\d+): (.*)$", re.MULTILINE)
 _UNKNOWN = re.compile(r"field (\S+) not found in type \S+")
 _TWICE = re.compile(r"(?:field|key) \"?([^\"\s]+)\"? already set in (?:type \S+|map)")
-# Values that a message quotes may be secrets.
+# Values that a message quotes may be secrets. One that was cut has lost its last quote.
 _QUOTED = (
-    (re.compile(r"`[^`]*`"), "a value"),
-    (re.compile(r'parse "(?:[^"\\]|\\.)*"'), "it cannot be parsed"),
+    (re.compile(r"`[^`]*(?:`|$)"), "a value"),
+    (re.compile(r'parse "(?:[^"\\]|\\.)*(?:"|\\?$)'), "it cannot be parsed"),
 )
 
 

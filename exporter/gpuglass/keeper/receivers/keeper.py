@@ -1,18 +1,22 @@
 """Keeps Alertmanager's configuration equal to the good version of the receivers file: a duty."""
 
+import glob
 import logging
-from collections.abc import Iterable
+import os
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from dataclasses import replace as replace_state
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from prometheus_client.metrics_core import Metric as Family
 
 from gpuglass.catalogue import keeper as metrics
+from gpuglass.keeper import folder
 from gpuglass.keeper.document import MAX_BYTES, Problem
 from gpuglass.keeper.duty import attempt
-from gpuglass.keeper.files import IrregularFileError, Signature, read_bytes, replace, signature
+from gpuglass.keeper.files import Signature, read_bytes, replace, signature
 from gpuglass.keeper.http import HttpError, ask
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.receivers.amtool import AmtoolError, without_values
@@ -24,6 +28,10 @@ _log = logging.getLogger(__name__)
 BASE = "base.yml"
 PUBLISHED = "alertmanager.yml"
 _LAST_TAKEN = ".taken.yml"
+# What Alertmanager answers if the configuration is at fault; a proxy answers something else.
+_REFUSAL = (500, "failed to reload config")
+# What it refused may be good later without an edit: it names a file that is not there yet.
+_SECONDS_TO_NEXT_OFFER = 300.0
 
 Signatures: TypeAlias = dict[Path, Signature]
 
@@ -45,6 +53,14 @@ class State:
     errors: int = 0
 
 
+class _Refused(NamedTuple):
+    """What Alertmanager did not take, and when to offer it again."""
+
+    content: bytes
+    receivers: int | None
+    again: float
+
+
 def read(file: Path) -> tuple[Base, ReceiversFile]:
     """Read a receivers file, and our base beside it; a file that is not there has no receivers.
 
@@ -57,14 +73,15 @@ def read(file: Path) -> tuple[Base, ReceiversFile]:
     except OSError as error:
         raise BaseError(f"{path}: {error.strerror or error}; it belongs beside {file}") from None
     try:
-        return base, parse(str(file), read_bytes(file, MAX_BYTES + 1), base.receivers)
+        os.lstat(file)
     except FileNotFoundError:
         return base, ReceiversFile(str(file))
-    except IrregularFileError:
-        what = "not a regular file; remove it"
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error}); correct that or remove the file"
-    return base, ReceiversFile(str(file), problems=(Problem(str(file), 1, what),))
+    except OSError:
+        pass  # It is told of with more words when it is read.
+    content = folder.read(file, str(file))
+    if isinstance(content, Problem):
+        return base, ReceiversFile(str(file), problems=(content,))
+    return base, parse(str(file), content, base.receivers)
 
 
 class ReceiversKeeper:
@@ -76,6 +93,7 @@ class ReceiversKeeper:
         program: The name or the path of amtool.
         url: Where Alertmanager is.
         interval: Seconds between two checks.
+        clock: Gives seconds that only go forward.
     """
 
     name = "receivers"
@@ -87,6 +105,7 @@ class ReceiversKeeper:
         program: str,
         url: str,
         interval: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
         self.state = State()
@@ -99,6 +118,8 @@ class ReceiversKeeper:
         self._seen: Signatures | None = None
         self._judged: Signatures | None = None
         self._count_taken: int | None = None
+        self._refused: _Refused | None = None
+        self._clock = clock
         self._reported: dict[str, str] = {}
 
     def start(self) -> None:
@@ -114,18 +135,24 @@ class ReceiversKeeper:
         """Look once, and publish what is good. Errors are logged and counted, not raised."""
         now = self._look()
         # A change counts once it has stayed: a copy that is half done may be a good file.
-        if now != self._judged and (self._seen is None or now == self._seen):
+        stayed = self._seen is None or now == self._seen
+        self._seen = now
+        if now != self._judged and stayed:
             try:
                 self.state = self._judge(now)
                 self._tell("files", "")
             except (BaseError, AmtoolError, OSError) as error:
                 self._fail("files", _reason(error))
-        self._seen = now
-        if not self.state.taken and self._published.exists():
-            try:
+                # It is not known of the files as they are now, even if they are again as they were.
+                self._judged = None
+                self.state = replace_state(self.state, valid=False)
+        try:
+            if not self.state.taken and self._published.exists():
                 self._reload()
-            except OSError as error:
-                self._fail("files", _reason(error))
+            elif self._refused is not None and self._clock() >= self._refused.again:
+                self._offer_again(self._refused)
+        except OSError as error:
+            self._fail("files", _reason(error))
 
     def collect(self) -> Iterable[Family]:
         """What there is to say about the last check."""
@@ -144,23 +171,26 @@ class ReceiversKeeper:
         yield errors
 
     def _look(self) -> Signatures:
-        root = Path("/")
-        templates = (path for each in self._templates for path in root.glob(each.lstrip("/")))
-        paths = (self._file, self._file.with_name(BASE), *templates)
+        # Not Path.glob: "**" is no more than "*" here, as it is to Alertmanager.
+        templates = (path for each in self._templates for path in glob.glob(each))  # noqa: PTH207
+        paths = (self._file, self._file.with_name(BASE), *map(Path, templates))
         return {path: signature(path) for path in paths}
 
     def _judge(self, now: Signatures) -> State:
         """Publish the files as they are now if they are good, else keep the last good version."""
         base, users = read(self._file)
+        if not users.problems:
+            self._templates = self._checker.templates(base, users)
+        # Seen before they were read: what is edited from now on is a change.
+        self._seen = judged = {path: now.get(path, seen) for path, seen in self._look().items()}
         try:
             content = self._checker.configuration(base, users)
         except ReceiversError as error:
             state = self._refuse(base, error.problems)
-            self._judged = now
+            self._judged, self._refused = judged, None
             return state
         self._publish(content)
-        self._templates = self._checker.templates(base, users)
-        self._judged = self._look()
+        self._judged, self._refused = judged, None
         self._tell("receivers", "")
         _log.info("%s: %s published", self._file, _counted(users))
         return replace_state(self.state, valid=True, receivers=len(users.receivers), taken=False)
@@ -180,16 +210,18 @@ class ReceiversKeeper:
             replace(self._published, content, MODE)
 
     def _reload(self) -> None:
-        """Have Alertmanager take what is published; take back what it does not take."""
+        """Have Alertmanager take what is published; take back what it refuses."""
         try:
             ask(self._url, method="POST")
         except HttpError as error:
-            reason = without_values(error.reason)
-            if error.status is None:
-                self._tell("Alertmanager", f"{self._url}: {reason}; it is asked again")
+            if _is_refusal(error):
+                self._take_back(without_values(error.reason))
             else:
-                self._take_back(reason)
-            return
+                self._tell("Alertmanager", f"{self._url}: {_answer(error)}; it is asked again")
+        else:
+            self._note_taken()
+
+    def _note_taken(self) -> None:
         replace(self._last_taken, self._published.read_bytes(), MODE)
         self._count_taken = self.state.receivers
         self._tell("Alertmanager", "")
@@ -198,16 +230,34 @@ class ReceiversKeeper:
 
     def _take_back(self, reason: str) -> None:
         """Publish again what Alertmanager runs: with the other one it would not start."""
-        before = _read(self._last_taken)
-        if before is None or before == _read(self._published):
+        before, refused = _read(self._last_taken), _read(self._published)
+        if before is None or refused is None or before == refused:
             self._fail("Alertmanager", f"{self._url}: refused: {reason}")
             return
         self._publish(before)
-        self._tell(
-            "receivers",
-            f"{self._file}: Alertmanager refuses it: {reason}; the last good version stays",
-        )
+        self._set_aside(_Refused(refused, self.state.receivers, 0.0), reason)
         self.state = replace_state(self.state, valid=False, receivers=self._count_taken, taken=True)
+
+    def _offer_again(self, refused: _Refused) -> None:
+        """Offer what was refused; what Alertmanager runs is published if it does not take it."""
+        before = self._published.read_bytes()
+        self._publish(refused.content)
+        try:
+            ask(self._url, method="POST")
+        except HttpError as error:
+            self._publish(before)
+            self._set_aside(refused, without_values(error.reason) if _is_refusal(error) else "")
+            return
+        self._refused = None
+        self.state = replace_state(self.state, valid=True, receivers=refused.receivers)
+        self._tell("receivers", "")
+        self._note_taken()
+
+    def _set_aside(self, refused: _Refused, reason: str) -> None:
+        self._refused = refused._replace(again=self._clock() + _SECONDS_TO_NEXT_OFFER)
+        if reason:
+            what = f"{self._file}: Alertmanager refuses it: {reason}"
+            self._tell("receivers", f"{what}; the last good version stays")
 
     def _fail(self, what: str, reason: str) -> None:
         self._tell(what, f"{reason}; what was published stays")
@@ -229,6 +279,16 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _is_refusal(error: HttpError) -> bool:
+    status, beginning = _REFUSAL
+    return error.status == status and error.reason.startswith(beginning)
+
+
+def _answer(error: HttpError) -> str:
+    reason = without_values(error.reason)
+    return reason if error.status is None else f"HTTP {error.status}: {reason}"
 
 
 def _counted(users: ReceiversFile) -> str:
