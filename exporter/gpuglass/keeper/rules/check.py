@@ -112,8 +112,13 @@ class Checker:
                     check=False,
                 )
             except subprocess.TimeoutExpired:
-                raise TimeoutError(f"{self._vmalert} -dryRun took {_TIMEOUT:g} s") from None
+                raise self._error(f"no answer in {_TIMEOUT:g} s") from None
+            except OSError as error:
+                raise self._error(error.strerror or str(error)) from None
         return "" if made.returncode == 0 else _told(made.stderr + made.stdout)
+
+    def _error(self, reason: str) -> VmalertError:
+        return VmalertError(f"{self._vmalert} cannot be asked ({reason}); see --vmalert.path")
 
 
 def own_names(folder_of_rules: Path) -> frozenset[str]:
