@@ -1,5 +1,6 @@
 """Our base with users' receivers, judged by the real amtool, and taken by the real Alertmanager."""
 
+import itertools
 import logging
 import os
 import re
@@ -16,9 +17,10 @@ from tests.integration.house import PAGE, House, having
 from tests.integration.stack import environment
 
 from gpuglass.catalogue import keeper as catalogue
-from gpuglass.keeper.receivers.check import Checker
+from gpuglass.keeper.receivers.check import Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import Base
 from gpuglass.keeper.receivers.file import ReceiversFile
+from gpuglass.keeper.receivers.keeper import read
 
 
 def test_the_example_is_good(house: House) -> None:
@@ -215,6 +217,16 @@ def test_an_edit_during_the_check_is_not_lost(
     assert house.receivers_of(severity="critical") == ["ticket"]
     house.settle()
     assert house.receivers_of(severity="critical") == ["page"]
+
+
+def test_a_search_that_takes_long_ends_with_the_file(house: House, tmp_path: Path) -> None:
+    text, _ = BROKEN["bad address"]
+    house.file.write_text(text)
+    seconds = itertools.count(0, 30)
+    slow = Checker(house.amtool, house.file.parent, tmp_path, lambda: next(seconds))
+    with pytest.raises(ReceiversError) as caught:
+        slow.configuration(*read(house.file))
+    assert [problem.line for problem in caught.value.problems] == [1]
 
 
 def test_what_cannot_be_checked_is_not_valid(house: House) -> None:

@@ -1,5 +1,6 @@
 """The users' own rules on their way into the real vmalert."""
 
+import itertools
 import json
 import subprocess
 import time
@@ -81,6 +82,11 @@ MISTAKES = {
         5,
         "is a duplicate in group",
     ),
+    "variable": (
+        rules("r", "up") + "        labels: {a: '%{HOME}'}  # not ours\n",
+        7,
+        "%{ begins a variable of vmalert's environment; write the value itself",
+    ),
     "a name of ours": (
         "groups:\n- name: a\n  rules:\n  - alert: GPULost\n    expr: up",
         4,
@@ -103,6 +109,14 @@ def test_a_mistake_is_named_with_its_line(
 def test_every_rule_at_fault_is_named(checker: Checker) -> None:
     file = checker.check("own.yml", rules("r", "up", "sum(", "up == 0", "rate(").encode())
     assert [problem.line for problem in file.problems] == [8, 12]
+
+
+def test_a_search_that_takes_long_ends_with_the_group(components: Path) -> None:
+    seconds = itertools.count(0, 8)
+    slow = Checker(str(components / "vmalert"), lambda: next(seconds))
+    file = slow.check("own.yml", rules("r", "up", "up", "up", "sum(").encode())
+    assert [problem.line for problem in file.problems] == [2]
+    assert "invalid expression" in file.problems[0].what
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "groups: []", "groups:\n- name: a", GOOD])

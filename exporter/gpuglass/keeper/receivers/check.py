@@ -1,5 +1,7 @@
 """From the bytes of a receivers file to a configuration that Alertmanager takes."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gpuglass.keeper.document import Problem
@@ -18,6 +20,8 @@ from gpuglass.keeper.receivers.file import ReceiversFile
 # Whoever may read the configuration may send messages in our name.
 MODE = 0o600
 _CANDIDATE = ".candidate.yml"
+# How long to search for what is at fault; then it is told less exactly.
+_SEARCH_SECONDS = 20.0
 
 
 class ReceiversError(Exception):
@@ -39,9 +43,17 @@ class Checker:
         program: The name or the path of amtool.
         folder: Where relative paths in the files begin.
         scratch: A folder for the file that amtool reads; it is gone afterwards.
+        clock: Gives seconds that only go forward.
     """
 
-    def __init__(self, program: str, folder: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        scratch: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._program = program
         self._folder = folder.absolute()
         self._candidate = scratch / _CANDIDATE
@@ -93,7 +105,10 @@ class Checker:
             file, line = composed.origins[finding.line - 1]
             return file or users.name, line or 1
         # It does not say where, so each piece is tried without the others.
+        until = self._clock() + _SEARCH_SECONDS
         for line, piece in pieces(users, self._folder):
+            if self._clock() > until:
+                break
             if self._findings(piece):
                 return users.name, line
         return users.name, 1

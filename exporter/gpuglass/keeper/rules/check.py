@@ -3,7 +3,8 @@
 import re
 import subprocess
 import tempfile
-from collections.abc import Container, Iterable, Iterator
+import time
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 
 from gpuglass.keeper import folder
@@ -13,7 +14,9 @@ from gpuglass.keeper.rules.file import MAX_PROBLEMS, Group, Pairs, Reader, Rule,
 
 IS_RULES_NAME = folder.with_suffix(".yml", ".yaml")
 
-_TIMEOUT = 60.0
+_TIMEOUT = 20.0
+# How long to search for what is at fault; then it is told less exactly.
+_SEARCH_SECONDS = 20.0
 # Each is asked for with those before it, so that the time grows with the square.
 _MAX_ASKED = 300
 _FILE = "rules.yml"
@@ -36,9 +39,11 @@ class Checker:
 
     Args:
         vmalert: The program: a path, or a name that is on PATH.
+        clock: Gives seconds that only go forward.
     """
 
-    def __init__(self, vmalert: str) -> None:
+    def __init__(self, vmalert: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         # It is called in another folder.
         self._vmalert = str(Path(vmalert).resolve()) if "/" in vmalert else vmalert
 
@@ -78,18 +83,23 @@ class Checker:
         return RulesFile(name, content, count)
 
     def _at_fault(self, name: str, groups: Iterable[Group]) -> Iterator[Problem]:
+        until = self._clock() + _SEARCH_SECONDS
         for group in groups:
+            if self._clock() > until:
+                return
             refused = self._refused(render(group))
             if refused:
                 yield _problem(name, group.line, group.settings, refused)
             elif group.rules and (refused := self._refused(render(group, group.rules))):
-                found = list(self._rules_at_fault(name, group))
+                found = list(self._rules_at_fault(name, group, until))
                 yield from found or [Problem(name, group.line, f"{refused}; correct it")]
 
-    def _rules_at_fault(self, name: str, group: Group) -> Iterator[Problem]:
+    def _rules_at_fault(self, name: str, group: Group, until: float) -> Iterator[Problem]:
         """The rules that vmalert refuses beside the good ones before them."""
         good: list[Rule] = []
         for rule in group.rules[:_MAX_ASKED]:
+            if self._clock() > until:
+                return
             refused = self._refused(render(group, [*good, rule]))
             if refused:
                 yield _problem(name, rule.node.line, rule.node.pairs, refused)

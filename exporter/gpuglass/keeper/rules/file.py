@@ -61,7 +61,9 @@ class Reader:
     def read(self, content: bytes) -> None:
         """Read the whole file."""
         try:
-            root = document.load(document.decode(content))
+            text = document.decode(content)
+            self._check_variables(text)
+            root = document.load(text)
         except DocumentError as error:
             self._refuse(error.line, error.what)
             return
@@ -80,6 +82,13 @@ class Reader:
             for node in groups.items:
                 self._group(node)
             self._check_names()
+
+    def _check_variables(self, text: str) -> None:
+        """Vmalert puts variables of its environment into a file, and theirs is not ours."""
+        for number, line in enumerate(text.split("\n"), 1):
+            if "%{" in line:
+                what = "%{ begins a variable of vmalert's environment; write the value itself"
+                self._refuse(number, what)
 
     def _group(self, node: Node) -> None:
         if not isinstance(node, Mapping):
