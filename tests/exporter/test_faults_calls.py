@@ -157,7 +157,9 @@ async def test_every_call_hangs(
     assert "gpu_devices" not in inside.page().text
     await inside.wait(
         lambda: bool(
-            inside.page().values("gpuglass_probe_waiting_seconds", gpu="", call="nvmlInit_v2")
+            inside.page().values(
+                "gpuglass_probe_waiting_seconds", gpu="", uuid="", call="nvmlInit_v2"
+            )
         )
     )
     assert not any(process.is_running() for process in first)

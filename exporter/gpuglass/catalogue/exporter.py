@@ -75,9 +75,9 @@ PROBE_WAITING = Metric(
     "gpuglass_probe_waiting_seconds",
     Type.GAUGE,
     "How long the probe has been in a driver's call; only there while one takes longer than a "
-    "second; gpu is empty for a call that is not of one GPU",
+    "second; gpu is empty for a call that is not of one GPU, uuid also where it is not known",
     "the probe",
-    ("gpu", "call"),
+    ("gpu", "uuid", "call"),
     unit="seconds",
     digits=1,
 )

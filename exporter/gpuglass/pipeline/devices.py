@@ -245,7 +245,7 @@ class Devices:
 
     def _late_calls(self) -> Block:
         late = {
-            Series(metrics.PROBE_WAITING, (str(index) if index >= 0 else "", call)): seconds
+            Series(metrics.PROBE_WAITING, (*self._asked(index), call)): seconds
             for index, call, seconds in sorted(self._waiting, key=lambda call: call.seconds)
             if seconds >= _LATE_SECONDS
         }
@@ -253,6 +253,13 @@ class Devices:
         if series != self._late:
             self._late = series
         return Block(self._late, list(late.values()))
+
+    def _asked(self, index: int) -> tuple[str, str]:
+        """The index and the UUID of the GPU that a call is of, as labels."""
+        if index < 0:
+            return "", ""
+        gpu = self._listed.get(index) or self._last_at(index)
+        return str(index), gpu.uuid if gpu else ""
 
     def _gpu(self, uuid: str) -> Gpu:
         try:
