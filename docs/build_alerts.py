@@ -24,6 +24,7 @@ _RULES_HEAD = """\
 # do not edit.
 #
 # By the time of the last one, not by increase(): an exporter that starts shows what was before it.
+# After some the GPU may not answer any more: they are told of until it does.
 
 groups:
   - name: xids
@@ -45,6 +46,9 @@ _RULE = """\
           runbook_url: {runbook}
           dashboard_url: {board}
 """
+# Of these a GPU may be lost: within that many seconds after them.
+_FATAL = (Class.RESTART_NODE, Class.RESET_GPU)
+_LOST_WITHIN = 300
 _OWNER = """\
 &owner |-
             {{ $held := printf "gpu_owner_memory_used_bytes{uuid='%s'}" $labels.uuid -}}
@@ -162,7 +166,7 @@ def _rule(alert: _Alert, first: bool) -> str:
     return _RULE.format(
         alert=alert.name,
         expr=textwrap.indent(_expr(alert), " " * 10),
-        hold="        keep_firing_for: 15m\n",
+        hold=f"        keep_firing_for: {'2m' if cls in _FATAL else '15m'}\n",
         severity=cls.severity.value if cls is not Class.APPLICATION else "warning",
         action=cls.action,
         what=what,
@@ -183,6 +187,10 @@ def _expr(alert: _Alert) -> str:
     if Class.APPLICATION in alert.classes:
         inner = last.replace("\n", "\n  ")
         return f"sum without (xid) (\n  changes({inner}[1h])\n) > 10"
+    if alert.classes[0] in _FATAL:
+        age = f"gpu_data_age_seconds + {_LOST_WITHIN}"
+        never_read_since = f"time() - {last} < on (instance, uuid) group_left () ({age})"
+        return f"time() - {last} < 900\nor {never_read_since}"
     return f"time() - {last} < 900"
 
 
