@@ -30,7 +30,7 @@ class Fault:
 
 
 # Of a node on which no GPU can be read.
-BLIND = ("GPULost/0", "GPULost/1", "GPUDataStale/")
+BLIND = ("GPUDataStale/",)
 HANGS = Fault(
     "at {at} hang call=nvmlDeviceGetTemperatureV gpu={gpu}",
     node="hanging",
