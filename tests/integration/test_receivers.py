@@ -8,15 +8,18 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.integration.alerting import SOURCE, ShippedAlertmanager
 from tests.integration.answering import Answering
 from tests.integration.house import PAGE, House, having
 from tests.integration.stack import environment
 
 from gpuglass.catalogue import keeper as catalogue
+from gpuglass.cli.alertmanager import command
 from gpuglass.keeper.receivers.check import Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import Base
 from gpuglass.keeper.receivers.file import ReceiversFile
@@ -265,10 +268,10 @@ def test_our_base_has_to_be_whole(house: House, caplog: pytest.LogCaptureFixture
     assert house.receivers_of(severity="critical") == ["nobody"]
 
 
-def run_check(*arguments: str, path: str) -> tuple[int, str]:
+def run_check(*arguments: str, path: str, **more: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "gpuglass", "alertmanager", "check", *arguments],
-        env=environment(PATH=path),
+        env=environment(PATH=path, **more),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -284,12 +287,30 @@ def test_the_command_says_what_the_keeper_would(house: House, components: Path) 
     assert run_check(file, path=path) == (0, f"{file}: ok, page\n")
     text, expected = BROKEN["unknown key"]
     house.file.write_text(text)
-    assert run_check(file, path=path) == (2, f"{file}:{expected}\n")
+    assert run_check(file, path=path) == (1, f"{file}:{expected}\n")
     house.file.unlink()
     code, output = run_check(file, path=path)
     assert (code, "there is no such file" in output) == (2, True)
 
 
+def test_the_command_takes_its_settings_from_the_environment(
+    house: House, components: Path
+) -> None:
+    house.file.write_text(PAGE)
+    amtool = {"GPUGLASS_ALERTMANAGER_AMTOOL_PATH": str(components / "amtool")}
+    assert run_check(str(house.file), path="/usr/bin", **amtool)[0] == 0
+    code, output = run_check(str(house.file), path="/usr/bin")
+    assert (code, "amtool cannot be run" in output) == (1, True)
+
+
+def test_the_command_without_room_for_its_candidate_is_one_line(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.file.write_text(PAGE)
+    monkeypatch.setattr(tempfile, "tempdir", str(house.file.parent / "none"))
+    refused = CliRunner().invoke(command, ["check", str(house.file)])
+    assert refused.exit_code == 1
+    assert refused.output.endswith("No such file or directory; the check needs a temporary file\n")
 def test_what_cannot_be_read_is_no_receivers_file(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gpuglass.cli.settings import SettingsCommand
 from gpuglass.keeper.receivers.amtool import AmtoolError
 from gpuglass.keeper.receivers.check import Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import BaseError
@@ -79,13 +80,14 @@ def command() -> None:
     """Look after the file that says who is told of alerts."""
 
 
-@command.command()
+@command.command(cls=SettingsCommand)
 @click.argument("file", type=_PATH, default=_DEFAULT)
 @_amtool_option
 def check(file: Path, alertmanager_amtool: str) -> None:
     """Check a receivers file as the keeper does; base.yml has to be beside it.
 
-    Without FILE, victoriametrics/alertmanager/receivers.yml is checked.
+    Without FILE, victoriametrics/alertmanager/receivers.yml is checked. What is wrong is printed as
+    FILE:LINE: WHAT, and the exit code is 1.
     """
     if not file.exists():
         raise click.UsageError(
@@ -99,7 +101,10 @@ def check(file: Path, alertmanager_amtool: str) -> None:
     except ReceiversError as error:
         for problem in error.problems:
             click.echo(problem)
-        raise click.exceptions.Exit(2) from None
+        raise click.exceptions.Exit(1) from None
     except (BaseError, AmtoolError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        what = f"{error.filename or file}: {error.strerror or error}"
+        raise click.ClickException(f"{what}; the check needs a temporary file") from None
     click.echo(f"{file}: ok, {', '.join(users.receivers) or 'nobody is told'}")

@@ -1,13 +1,12 @@
 """``gpuglass rules``: rules for vmalert."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
+from gpuglass.cli.paths import files
 from gpuglass.cli.ruling import CUSTOM_DIR, vmalert_option
 from gpuglass.cli.settings import SettingsCommand
-from gpuglass.keeper import folder
 from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, VmalertError, counted, own_names
 
 
@@ -27,8 +26,8 @@ def check(paths: tuple[Path, ...], vmalert: str) -> None:
     """
     checker = Checker(vmalert)
     rules, problems = 0, 0
-    files = _files(paths or (Path(CUSTOM_DIR),))
-    for path in files:
+    given = files(paths or (Path(CUSTOM_DIR),), IS_RULES_NAME)
+    for path in given:
         try:
             file = checker.read(path, str(path), own_names(path.parent))
         except VmalertError as error:
@@ -42,19 +41,4 @@ def check(paths: tuple[Path, ...], vmalert: str) -> None:
         rules, problems = rules + file.rules, problems + len(file.problems)
     if problems:
         raise click.exceptions.Exit(1)
-    click.echo(f"{counted(rules)} in {len(files)} file{'' if len(files) == 1 else 's'}: ok")
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found: dict[Path, None] = {}
-    for path in paths:
-        try:
-            inside = [path]
-            if path.is_dir():
-                inside = [path / name for name in sorted(folder.scan(path, IS_RULES_NAME))]
-            else:
-                path.stat()
-        except OSError as error:
-            raise click.UsageError(f"{path}: {error.strerror or error}") from None
-        found.update((file, None) for file in inside)
-    return list(found)
+    click.echo(f"{counted(rules)} in {len(given)} file{'' if len(given) == 1 else 's'}: ok")
