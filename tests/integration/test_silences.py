@@ -1,6 +1,7 @@
 """Acknowledgements and maintenance, on a real Alertmanager."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -446,6 +447,7 @@ def test_an_acknowledgement_that_cannot_be_renewed_holds_up_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     kept = Kept(alertmanager.base)
     alertmanager.fire(*(lost(node, "0") for node in ("n1", "n2", "n3")), WATCHDOG_LABELS)
     run("alerts", "ack", *(f"GPULost/{node}" for node in ("n1", "n2", "n3")), "--comment", "c")
@@ -469,6 +471,9 @@ def test_an_acknowledgement_that_cannot_be_renewed_holds_up_no_other(
     assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
         "refused; acknowledgements stay as they are"
     ]
+    monkeypatch.undo()
+    kept.check(30)
+    assert "Alertmanager answers: acknowledgements are looked after again" in caplog.text
 
 
 def test_history_tells_what_fired_and_for_how_long(storage: Stack, run: Run) -> None:

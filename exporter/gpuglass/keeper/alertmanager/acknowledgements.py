@@ -11,6 +11,7 @@ from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alertmanager, AlertmanagerError, Silence
 from gpuglass.keeper.metrics import counter, gauge
+from gpuglass.keeper.reporter import Reporter
 
 _log = logging.getLogger(__name__)
 # Always fires. Where it is missing alerts do not come through, and none that is missing has ended.
@@ -56,7 +57,8 @@ class AcknowledgementsKeeper:
         self._patience = patience
         self._clock, self._steady = clock, steady
         self._missing_since: dict[str, float] = {}
-        self._reported = ""
+        good = "Alertmanager answers: acknowledgements are looked after again"
+        self._reporter = Reporter(_log, good, logging.WARNING)
 
     def check(self) -> None:
         """Look once. Errors are logged and counted, not raised."""
@@ -72,9 +74,7 @@ class AcknowledgementsKeeper:
             error = self._see_to(held, firing)
         if error:
             self.state = replace(self.state, errors=self.state.errors + 1)
-        if error and error != self._reported:
-            _log.warning("%s; acknowledgements stay as they are", error)
-        self._reported = error
+        self._reporter.tell(error, "; acknowledgements stay as they are")
 
     def collect(self) -> Iterable[Family]:
         """What there is to say about the last check."""

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from gpuglass.catalogue import rollups as metrics
 from gpuglass.keeper.metrics import counter, gauge
+from gpuglass.keeper.reporter import Reporter
 from gpuglass.keeper.rollups import plan
 from gpuglass.keeper.rollups.ledger import Ledger
 from gpuglass.keeper.rollups.plan import Tier
@@ -72,7 +73,7 @@ class RollupKeeper:
         self._stop, self._clock, self._settle_seconds = stop, clock, settle
         self._last_full: float | None = None
         self._failed_runs = 0
-        self._reported = ""
+        self._reporter = Reporter(_log, f"tier {tier.name}: complete again")
 
     def check(self) -> None:
         """Fill what is missing now. What goes wrong is logged and counted, not raised."""
@@ -137,11 +138,9 @@ class RollupKeeper:
                 run.newly_late,
             )
         trouble = run.troubles[0] if run.troubles else ""
-        if trouble and trouble != self._reported:
-            _log.error("tier %s: %s; what is missing is tried again", tier, trouble)
-        if self._reported and not trouble:
-            _log.info("tier %s: complete again", tier)
-        self._reported = trouble
+        self._reporter.tell(
+            trouble and f"tier {tier}: {trouble}", "; what is missing is tried again"
+        )
 
     def _take(self, run: "Run", now: float, duration: float) -> None:
         failed = bool(run.troubles)
