@@ -311,6 +311,8 @@ def test_the_command_without_room_for_its_candidate_is_one_line(
     refused = CliRunner().invoke(command, ["check", str(house.file)])
     assert refused.exit_code == 1
     assert refused.output.endswith("No such file or directory; the check needs a temporary file\n")
+
+
 def test_what_cannot_be_read_is_no_receivers_file(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import click
 
-from gpuglass.cli.settings import SettingsCommand, duration, url
+from gpuglass.cli.settings import SettingsCommand, duration
+from gpuglass.cli.storage import victoriametrics_option
 from gpuglass.cli.tables import ago, aligned, moment
 from gpuglass.keeper.victoriametrics import Points, QueryError, VictoriaMetrics
 
@@ -40,14 +41,7 @@ class Episode:
     help="How far to look back.",
 )
 @click.option("--node", help="Only alerts of this node.")
-@click.option(
-    "--victoriametrics.url",
-    "victoriametrics_url",
-    type=url,
-    default="http://127.0.0.1:8428",
-    show_default=True,
-    help="Address of VictoriaMetrics; of a long-term tier for what is older.",
-)
+@victoriametrics_option("; of a long-term tier for what is older")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
 def command(seconds: float, node: str | None, victoriametrics_url: str, as_json: bool) -> None:
     """Print what fired and for how long, the latest at the end.

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from gpuglass.cli.nodes import names
-from gpuglass.cli.settings import SettingsCommand, duration, url
+from gpuglass.cli.settings import SettingsCommand, duration
 from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short, word
+from gpuglass.cli.storage import victoriametrics_option
 from gpuglass.cli.tables import aligned, moment
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alertmanager, Silence
@@ -49,14 +50,7 @@ def command() -> None:
 @click.option("--comment", default="maintenance", show_default=True, help="What is being done.")
 @author_option
 @alertmanager_option
-@click.option(
-    "--victoriametrics.url",
-    "victoriametrics_url",
-    type=url,
-    default="http://127.0.0.1:8428",
-    show_default=True,
-    help="Address of VictoriaMetrics, which knows the nodes.",
-)
+@victoriametrics_option(", which knows the nodes")
 def start(
     nodes: tuple[str, ...],
     seconds: float,

@@ -7,7 +7,8 @@ import click
 from gpuglass.cli.paths import files
 from gpuglass.cli.ruling import CUSTOM_DIR, vmalert_option
 from gpuglass.cli.settings import SettingsCommand
-from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, VmalertError, counted, own_names
+from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, VmalertError, own_names
+from gpuglass.keeper.words import counted
 
 
 @click.group("rules")
@@ -41,4 +42,4 @@ def check(paths: tuple[Path, ...], vmalert: str) -> None:
         rules, problems = rules + file.rules, problems + len(file.problems)
     if problems:
         raise click.exceptions.Exit(1)
-    click.echo(f"{counted(rules)} in {len(given)} file{'' if len(given) == 1 else 's'}: ok")
+    click.echo(f"{counted(rules, 'rule')} in {counted(len(given), 'file')}: ok")

@@ -9,7 +9,7 @@ import click
 
 from gpuglass.cli.nodes import Gpu, Node, fetch
 from gpuglass.cli.settings import SettingsCommand, duration
-from gpuglass.cli.settings import url as url_type
+from gpuglass.cli.storage import victoriametrics_option
 from gpuglass.cli.tables import ago, aligned
 from gpuglass.keeper.victoriametrics import QueryError
 
@@ -20,14 +20,7 @@ _GIB = 1 << 30
 
 
 @click.command("status", cls=SettingsCommand)
-@click.option(
-    "--victoriametrics.url",
-    "url",
-    type=url_type,
-    default="http://127.0.0.1:8428",
-    show_default=True,
-    help="Address of VictoriaMetrics.",
-)
+@victoriametrics_option()
 @click.option(
     "--wait",
     "wait",
@@ -37,9 +30,9 @@ _GIB = 1 << 30
     help="Time to wait until a node is up and has answered.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
-def command(url: str, wait: float, as_json: bool) -> None:
+def command(victoriametrics_url: str, wait: float, as_json: bool) -> None:
     """Print each node and its GPUs as VictoriaMetrics has them now."""
-    nodes = _nodes_within(url, wait)
+    nodes = _nodes_within(victoriametrics_url, wait)
     if as_json:
         click.echo(json.dumps({"nodes": [dataclasses.asdict(n) for n in nodes]}, indent=2))
     else:

@@ -6,7 +6,8 @@ import click
 
 from gpuglass.cli.paths import files
 from gpuglass.keeper.targets import plan
-from gpuglass.keeper.targets.keeper import IS_TARGETS_NAME, counted, read
+from gpuglass.keeper.targets.keeper import IS_TARGETS_NAME, read
+from gpuglass.keeper.words import counted
 
 _DEFAULT = "victoriametrics/targets"
 
@@ -31,7 +32,7 @@ def check(paths: tuple[Path, ...]) -> None:
         for problem in file.problems:
             click.echo(problem)
         if not file.problems:
-            click.echo(f"{file.name}: ok, {counted(file.targets)}")
+            click.echo(f"{file.name}: ok, {counted(len(file.targets), 'target')}")
         problems += len(file.problems)
     if not plans:
         click.echo("no targets files (*.yml, *.yaml, *.json) there", err=True)

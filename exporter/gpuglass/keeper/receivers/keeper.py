@@ -23,6 +23,7 @@ from gpuglass.keeper.receivers.amtool import AmtoolError, without_values
 from gpuglass.keeper.receivers.check import MODE, Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import Base, BaseError, parse_base
 from gpuglass.keeper.receivers.file import ReceiversFile, parse
+from gpuglass.keeper.words import counted
 
 _log = logging.getLogger(__name__)
 BASE = "base.yml"
@@ -192,7 +193,7 @@ class ReceiversKeeper:
         self._publish(content)
         self._judged, self._refused = judged, None
         self._tell("receivers", "")
-        _log.info("%s: %s published", self._file, _counted(users))
+        _log.info("%s: %s published", self._file, counted(len(users.receivers), "receiver"))
         return replace_state(self.state, valid=True, receivers=len(users.receivers), taken=False)
 
     def _refuse(self, base: Base, problems: tuple[Problem, ...]) -> State:
@@ -289,11 +290,6 @@ def _is_refusal(error: HttpError) -> bool:
 def _answer(error: HttpError) -> str:
     reason = without_values(error.reason)
     return reason if error.status is None else f"HTTP {error.status}: {reason}"
-
-
-def _counted(users: ReceiversFile) -> str:
-    count = len(users.receivers)
-    return f"{count} receiver{'' if count == 1 else 's'}"
 
 
 def _reason(error: Exception) -> str:

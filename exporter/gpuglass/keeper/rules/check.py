@@ -144,11 +144,6 @@ def own_names(folder_of_rules: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def counted(rules: int) -> str:
-    """How many rules there are, in words."""
-    return f"{rules} rule{'' if rules == 1 else 's'}"
-
-
 def _told(output: str) -> str:
     fatal = _FATAL.search(output)
     text = " ".join(_WHERE.sub("", fatal[1] if fatal else output).split())

@@ -9,8 +9,9 @@ from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper.document import Problem
 from gpuglass.keeper.http import HttpError, ask
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
-from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, counted, own_names
+from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, own_names
 from gpuglass.keeper.rules.file import RulesFile
+from gpuglass.keeper.words import counted
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
 
     def counted(self, content: RulesFile) -> str:
         """How many rules there are, in words."""
-        return counted(content.rules)
+        return counted(content.rules, "rule")
 
     def changed(self) -> None:
         """Remember that vmalert does not know yet."""

@@ -1,6 +1,6 @@
 """The users' targets reach vmagent: a duty."""
 
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,14 +10,10 @@ from gpuglass.keeper.document import Problem
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
 from gpuglass.keeper.targets import plan
 from gpuglass.keeper.targets.file import Target, TargetsFile, parse, render
+from gpuglass.keeper.words import counted
 
 Targets: TypeAlias = tuple[Target, ...]
 IS_TARGETS_NAME = folder.with_suffix(".yml", ".yaml", ".json")
-
-
-def counted(targets: Sized) -> str:
-    """How many targets there are, in words."""
-    return f"{len(targets)} target{'' if len(targets) == 1 else 's'}"
 
 
 def read(path: Path, name: str | None = None) -> TargetsFile:
@@ -77,4 +73,4 @@ class TargetsKeeper(PublishedFolder[TargetsFile, Targets]):
 
     def counted(self, content: Targets) -> str:
         """How many targets there are, in words."""
-        return counted(content)
+        return counted(len(content), "target")
