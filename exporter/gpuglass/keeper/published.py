@@ -19,6 +19,7 @@ from gpuglass.keeper.document import Problem
 from gpuglass.keeper.duty import attempt
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.publisher import Publisher
+from gpuglass.keeper.reporter import Reporter
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         self._failed: set[str] = set()
         self._changed: set[str] = set()
         self._reported: dict[str, tuple[Problem, ...]] = {}
-        self._reported_error = ""
+        self._reporter = Reporter(_log, f"{source}: can be looked after again")
 
     @abc.abstractmethod
     def read(self, path: Path) -> F:
@@ -172,9 +173,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         except OSError as failure:
             failures = [self._reason(failure)]
         error = failures[0] if failures else ""
-        if error and error != self._reported_error:
-            _log.error("%s; what was published stays, the next check tries again", error)
-        self._reported_error = error
+        self._reporter.tell(error, "; what was published stays, the next check tries again")
         self.state = State(self._file_states(), errors + bool(error))
 
     def collect(self) -> Iterable[Family]:

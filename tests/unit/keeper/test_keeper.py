@@ -232,8 +232,9 @@ def test_a_folder_that_vanishes_takes_nothing_along(
 
 
 def test_what_cannot_be_written_is_tried_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     house.keeper.start()
     house.write("a.yml", GOOD)
 
@@ -247,6 +248,8 @@ def test_what_cannot_be_written_is_tried_again(
     assert house.metric(catalogue.PUBLISH_ERRORS.name) == [1]
     house.keeper.check()
     assert house.addresses() == {"a.yml.json": ["n1:9400"]}
+    house.keeper.check()
+    assert caplog.text.count(f"{house.source}: can be looked after again") == 1
 
 
 def test_readers_never_see_a_half_written_file(

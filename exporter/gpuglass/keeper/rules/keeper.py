@@ -9,6 +9,7 @@ from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper.document import Problem
 from gpuglass.keeper.http import HttpError, ask
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
+from gpuglass.keeper.reporter import Reporter
 from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, own_names
 from gpuglass.keeper.rules.file import RulesFile
 from gpuglass.keeper.words import counted
@@ -54,7 +55,9 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
         self._vmalert_url = vmalert_url
         self._own_names: frozenset[str] = frozenset()
         self._to_reload = False
-        self._reported_reload = ""
+        self._reload_reporter = Reporter(
+            _log, f"vmalert at {vmalert_url} knows of the new rules", logging.WARNING
+        )
 
     def start(self) -> None:
         """Learn the names of gpuglass's own rules, and start."""
@@ -105,9 +108,8 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
         try:
             ask(f"{self._vmalert_url}/-/reload", method="POST")
         except HttpError as error:
-            if error.reason != self._reported_reload:
-                what = "vmalert at %s cannot be told of new rules (%s); it is tried again"
-                _log.warning(what, self._vmalert_url, error.reason)
-            self._reported_reload = error.reason
+            told = f"vmalert at {self._vmalert_url} cannot be told of new rules ({error.reason})"
+            self._reload_reporter.tell(told, "; it is tried again")
         else:
-            self._to_reload, self._reported_reload = False, ""
+            self._to_reload = False
+            self._reload_reporter.tell("")
