@@ -1,4 +1,4 @@
-"""The ``gpuglass`` command: one module of this package for each subcommand."""
+"""The ``gpuglass`` command: a module for each subcommand, and others for what these share."""
 
 import sys
 from importlib import import_module
