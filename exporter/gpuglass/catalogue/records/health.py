@@ -24,7 +24,7 @@ PENALTIES = {"critical": 1.0, "warning": 0.3, "info": 0.1}
 
 def _penalty(severity: str, penalty: float) -> str:
     return (
-        f'ALERTS{{\n  alertstate="firing", severity="{severity}", gpu!="",\n'
+        f'ALERTS{{\n  alertstate="firing", severity="{severity}", uuid!="",\n'
         f'  component=~"{"|".join(COMPONENTS)}"\n}} * {penalty:g}'
     )
 
