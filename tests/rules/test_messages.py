@@ -58,6 +58,8 @@ def told(
             str(components / "vmalert"),
             f"-httpListenAddr={url.removeprefix('http://')}",
             f"-rule={ROOT}/victoriametrics/rules/alerts/*.yml",
+            f"-rule={ROOT}/victoriametrics/rules/records/*.yml",
+            f"-remoteWrite.url={stack.url}",
             f"-datasource.url={stack.url}",
             "-notifier.blackhole",
             "-external.url=http://grafana.example.org/d",
