@@ -149,8 +149,17 @@ PATH=\$PATH:'$prefix/bin'
 : "\${GPUGLASS_VICTORIAMETRICS_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}}"
 : "\${GPUGLASS_ALERTMANAGER_URL:=http://127.0.0.1:${setting[GPUGLASS_ALERTMANAGER_PORT]}}"
 export PATH GPUGLASS_VICTORIAMETRICS_URL GPUGLASS_ALERTMANAGER_URL
+$(! is_tiered || tiers_for_command)
 exec '$venv/bin/gpuglass' "\$@"
 COMMAND
+}
+
+tiers_for_command() {
+    cat <<TIERS
+: "\${GPUGLASS_ROLLUP_MINUTE_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}}"
+: "\${GPUGLASS_ROLLUP_HOUR_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}}"
+export GPUGLASS_ROLLUP_MINUTE_URL GPUGLASS_ROLLUP_HOUR_URL
+TIERS
 }
 
 put_command() {

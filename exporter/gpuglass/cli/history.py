@@ -8,14 +8,51 @@ from dataclasses import dataclass
 
 import click
 
-from gpuglass.cli.settings import SettingsCommand, duration
+from gpuglass.cli.settings import SettingsCommand, duration, url
 from gpuglass.cli.storage import victoriametrics_option
 from gpuglass.cli.tables import ago, aligned, moment
-from gpuglass.keeper.victoriametrics import Points, QueryError, VictoriaMetrics
+from gpuglass.keeper.victoriametrics import Labels, QueryError, VictoriaMetrics
 
 _LONGEST = 400 * 86400.0
-# As often as vmalert evaluates the slowest of our rules; at most so many moments are asked for.
-_LEAST_STEP, _MOST_MOMENTS = 60.0, 2000
+_MOST_MOMENTS = 2000
+# The alert that always fires: where it is, alerts were evaluated.
+_ALWAYS = 'ALERTS{alertname="GPUStackWatchdog",alertstate="firing"}'
+
+
+@dataclass(frozen=True)
+class Source:
+    """A storage with alerts.
+
+    Attributes:
+        step: Seconds between two of its values at most: what it cannot tell apart.
+    """
+
+    storage: VictoriaMetrics
+    step: float
+
+
+def sources(raw: str, minute: str | None, hour: str | None) -> list[Source]:
+    """The storages by their addresses, the one that tells most first."""
+    # vmalert evaluates the slowest of our rules once a minute.
+    places = (
+        (raw, "--victoriametrics.url", 60.0),
+        (minute, "--rollup.minute-url", 60.0),
+        (hour, "--rollup.hour-url", 3600.0),
+    )
+    return [Source(VictoriaMetrics(url, flag), step) for url, flag, step in places if url]
+
+
+@dataclass(frozen=True)
+class History:
+    """What fired.
+
+    Attributes:
+        start_timestamp_seconds: From when on it is known, as Unix time; None if it never is.
+        episodes: In the order of their beginning.
+    """
+
+    start_timestamp_seconds: float | None
+    episodes: "list[Episode]"
 
 
 @dataclass(frozen=True)
@@ -41,31 +78,55 @@ class Episode:
     help="How far to look back.",
 )
 @click.option("--node", help="Only alerts of this node.")
-@victoriametrics_option("; of a long-term tier for what is older")
+@victoriametrics_option()
+@click.option(
+    "--rollup.minute-url",
+    "minute_url",
+    type=url,
+    help="Address of the VictoriaMetrics that keeps a value a minute, for what is older.",
+)
+@click.option(
+    "--rollup.hour-url",
+    "hour_url",
+    type=url,
+    help="Address of the VictoriaMetrics that keeps a value an hour, for what is older still.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
-def command(seconds: float, node: str | None, victoriametrics_url: str, as_json: bool) -> None:
+def command(
+    seconds: float,
+    node: str | None,
+    victoriametrics_url: str,
+    minute_url: str | None,
+    hour_url: str | None,
+    as_json: bool,
+) -> None:
     """Print what fired and for how long, the latest at the end.
 
-    Begin and end are exact to a minute within a day, and to a 2000th of a longer time.
+    Begin and end are exact to a minute within a day, to a 2000th of a longer time, and to an hour
+    where only hours are kept.
     """
     now = time.time()
     try:
-        found = episodes(victoriametrics_url, now - seconds, now, node)
+        told = history(sources(victoriametrics_url, minute_url, hour_url), now - seconds, now, node)
     except QueryError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps({"episodes": [dataclasses.asdict(e) for e in found]}, indent=2))
-    elif found:
-        click.echo(_table(found, now))
-    else:
-        click.echo("no alert fired")
+        click.echo(json.dumps(dataclasses.asdict(told), indent=2))
+        return
+    click.echo(_table(told.episodes, now) if told.episodes else "no alert fired")
+    if told.start_timestamp_seconds is None:
+        click.echo("Nothing is known of this time: no alerts were evaluated, or none are kept.")
+    elif told.start_timestamp_seconds > now - seconds:
+        click.echo(f"Nothing is known of the time before {moment(told.start_timestamp_seconds)}.")
 
 
-def episodes(url: str, start: float, end: float, node: str | None = None) -> list[Episode]:
-    """What fired, in the order of its beginning.
+def history(
+    sources: Iterable[Source], start: float, end: float, node: str | None = None
+) -> History:
+    """What fired, each time asked of the first storage that knows of it.
 
     Args:
-        url: Where VictoriaMetrics is.
+        sources: The storages, the one that tells most first.
         start: The beginning of the time of interest, as Unix time.
         end: Its end, as Unix time.
         node: A node's name, if only its alerts are wanted.
@@ -73,31 +134,67 @@ def episodes(url: str, start: float, end: float, node: str | None = None) -> lis
     Raises:
         QueryError: VictoriaMetrics cannot be asked.
     """
-    step = max(_LEAST_STEP, (end - start) / _MOST_MOMENTS)
+    runs: dict[str, list[_Run]] = {}
+    until, known = end, None
+    for source in sources:
+        first = _first(source, start, until)
+        since = start if first is None else first
+        for labels, run in _asked(source, since, until, node):
+            runs.setdefault(json.dumps(labels, sort_keys=True), []).append(run)
+        known = known if first is None else first
+        until = since if first is not None else until
+        if until <= start:
+            break
+    found = [
+        Episode(json.loads(labels), run.start, None if run.end + 2 * run.step > end else run.end)
+        for labels, pieces in runs.items()
+        for run in _joined(pieces)
+    ]
+    found.sort(key=lambda e: (e.start_timestamp_seconds, sorted(e.labels.items())))
+    return History(known, found)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The first and the last moment of what has no gap, as Unix times; less than a step is none."""
+
+    start: float
+    end: float
+    step: float
+
+
+def _first(source: Source, start: float, end: float) -> float | None:
+    """From when on a storage knows of alerts; ``start`` if it is about from there on."""
+    query = f"min(tfirst_over_time({_ALWAYS}[{max(1, round(end - start))}s]))"
+    for _, first in source.storage.query(query, end):
+        return start if first <= start + 2 * source.step else first
+    return None
+
+
+def _asked(
+    source: Source, start: float, end: float, node: str | None
+) -> Iterator[tuple[Labels, _Run]]:
+    step = max(source.step, (end - start) / _MOST_MOMENTS)
     of_node = f",node={json.dumps(node)}" if node is not None else ""
     # What always fires is no news.
     series = f'ALERTS{{alertstate="firing",severity!="none"{of_node}}}'
     query = f"last_over_time({series}[{step:.0f}s])"
-    storage = VictoriaMetrics(url, "--victoriametrics.url")
-    found = [
-        Episode(_known(labels), began, None if ended + 2 * step > end else ended)
-        for labels, points in storage.query_range(query, start, end, round(step))
-        for began, ended in _runs(points, step)
-    ]
-    return sorted(found, key=lambda e: (e.start_timestamp_seconds, sorted(e.labels.items())))
+    for labels, points in source.storage.query_range(query, start, end, round(step)):
+        for run in _joined(_Run(at, at, step) for at, _ in points):
+            yield _known(labels), run
 
 
-def _runs(points: Points, step: float) -> Iterator[tuple[float, float]]:
-    """The first and last moments of what has no gap."""
-    began = ended = None
-    for at, _ in points:
-        if began is None or ended is None or at - ended > 1.5 * step:
-            if began is not None and ended is not None:
-                yield began, ended
-            began = at
-        ended = at
-    if began is not None and ended is not None:
-        yield began, ended
+def _joined(runs: Iterable[_Run]) -> list[_Run]:
+    """Runs without those gaps that are none at their steps."""
+    found: list[_Run] = []
+    for run in sorted(runs, key=lambda run: run.start):
+        last = found[-1] if found else None
+        if last is not None and run.start - last.end <= 1.5 * max(run.step, last.step):
+            # Its end is as exact as the piece that has it.
+            found[-1] = dataclasses.replace(run, start=last.start)
+        else:
+            found.append(run)
+    return found
 
 
 def _known(labels: dict[str, str]) -> dict[str, str]:
