@@ -33,10 +33,19 @@ compose() (
     GPUGLASS_EXTERNAL_PATH=$(external_path)
     COMPOSE_PROFILES=''
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
-    export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH COMPOSE_PROFILES
+    GPUGLASS_GROUP=$(files_group)
+    export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH GPUGLASS_GROUP COMPOSE_PROFILES
     ! is_tiered || use_tiers
     docker compose --project-directory "$source_dir" "${files[@]}" "$@"
 )
+
+# The group by which the containers read receivers and their secrets; never root's.
+files_group() {
+    local group
+    group=$(stat -c %g "$source_dir/victoriametrics/alertmanager")
+    [ "$group" != 0 ] || group=9400
+    echo "$group"
+}
 
 # The names of the tiers inside, and their addresses on this machine.
 use_tiers() {

@@ -246,6 +246,8 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         "-external.alert.source=gpu-fleet",
     ]
     assert native == links
+    group = str((REPOSITORY / "victoriametrics/alertmanager").stat().st_gid or 9400)
+    assert made["keeper"]["group_add"] == made["alertmanager"]["group_add"] == [group]
     told = made["keeper"]["environment"]
     assert told["GPUGLASS_ROLLUP_MINUTE_URL"] == "http://victoria-metrics-1m:8428"
     assert told["GPUGLASS_ROLLUP_HOUR_URL"] == "http://victoria-metrics-1h:8428"

@@ -1,5 +1,6 @@
 """A folder that people edit: which files are in it, and when one has changed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,8 +47,11 @@ def read(path: Path, name: str) -> bytes | Problem:
     except IrregularFileError:
         return Problem(name, 1, "not a regular file; remove it or give it another name")
     except OSError as error:
+        remedy = "correct that"
+        if isinstance(error, PermissionError):
+            remedy = f"let uid {os.geteuid()} read it,"
         reason = error.strerror or str(error)
-        return Problem(name, 1, f"cannot be read ({reason}); correct that or remove the file")
+        return Problem(name, 1, f"cannot be read ({reason}); {remedy} or remove the file")
 
 
 class Watcher:
