@@ -281,9 +281,19 @@ show_data() {
     local wait=$1
     case $(saved role) in
     single-node) "$venv/bin/gpuglass" status --victoriametrics.url "$(victoriametrics_url)" --wait "$wait" ;;
-    host) wait_until "${wait%s}" answers "$(victoriametrics_url)/health" && say "VictoriaMetrics answers." ;;
+    host)
+        wait_until "${wait%s}" answers "$(victoriametrics_url)/health" || return 1
+        say_host_answers
+        ;;
     worker) wait_until "${wait%s}" answers "http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/-/healthy" && say "The exporter answers." ;;
     esac
+}
+
+# A host may have no nodes yet, and then gpuglass status has nothing to show.
+say_host_answers() {
+    say "VictoriaMetrics answers."
+    [ -e "$source_dir/victoriametrics/alertmanager/receivers.yml" ] ||
+        say "Nobody is told of alerts yet: see victoriametrics/alertmanager/README.md"
 }
 
 answers() {

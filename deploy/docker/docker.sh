@@ -126,6 +126,8 @@ docker_restore() {
 docker_show_data() {
     case $role in
     worker) say "The exporter answers." ;;
+    # Compose has waited until it does.
+    host) say_host_answers ;;
     *) compose exec -T keeper gpuglass status --wait "$1" ;;
     esac
 }

@@ -169,6 +169,14 @@ def test_a_later_install_keeps_the_storage_of_the_volumes(clone: Clone) -> None:
     assert install("--host")[0] == "[tiered] 7d"
 
 
+def test_a_host_needs_no_nodes(clone: Clone) -> None:
+    docker = YesDocker(clone)
+    code, output = clone.setup("--host", "--docker", env=docker.path)
+    assert (code, "Nobody is told of alerts yet" in output) == (0, True)
+    # Which fails where no node is scraped.
+    assert "gpuglass status" not in docker.told()
+
+
 @pytest.mark.parametrize(("role", "terminal"), [("--single-node", False), ("--worker", True)])
 def test_the_command_runs_in_the_containers(clone: Clone, role: str, terminal: bool) -> None:
     docker = YesDocker(clone)

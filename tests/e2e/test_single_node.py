@@ -86,6 +86,7 @@ def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
     assert "[6/6] Data" in output
     assert output.count("H200") >= 1
     assert f"http://127.0.0.1:{running.ports['victoria-metrics']}" in output
+    assert output.count("Nobody is told of alerts yet") == 1
     assert "\033" not in output
 
 
@@ -170,6 +171,7 @@ def test_other_role_ends_only_what_it_lacks(running: Clone) -> None:
     code, output = running.setup("--host", "--no-docker")
     assert code == 0, output
     assert "VictoriaMetrics answers." in output
+    assert "Nobody is told of alerts yet" in output
     assert running.pids() == {p: pid for p, pid in before.items() if p != "exporter"}
     assert not (running.folder / "victoriametrics/targets/this-node.yml").exists()
     code, output = running.setup(*DEMO)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from gpuglass.catalogue import device, exporter, host
+from gpuglass.catalogue import device, exporter, host, keeper
 from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
 _GAUGES = {
@@ -112,6 +112,23 @@ def fetch(url: str) -> list[Node]:
     for node in nodes.values():
         node.gpus.sort(key=lambda g: (len(g.gpu), g.gpu))
     return sorted(nodes.values(), key=lambda n: (n.node, n.instance))
+
+
+def nobody_is_told(url: str) -> bool:
+    """Whether alerts have no receivers.
+
+    Args:
+        url: Where VictoriaMetrics is.
+
+    Returns:
+        True only where a keeper says so.
+
+    Raises:
+        QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
+    """
+    storage = VictoriaMetrics(url, "--victoriametrics.url")
+    counts = [count for _, count in storage.query(f"sum({keeper.RECEIVERS.name})")]
+    return counts == [0]
 
 
 def names(url: str) -> list[set[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from gpuglass.cli.nodes import Gpu, Node, fetch
+from gpuglass.cli.nodes import Gpu, Node, fetch, nobody_is_told
 from gpuglass.cli.settings import SettingsCommand, duration
 from gpuglass.cli.storage import victoriametrics_option
 from gpuglass.cli.tables import ago, aligned
@@ -35,8 +35,14 @@ def command(victoriametrics_url: str, wait: float, as_json: bool) -> None:
     nodes = _nodes_within(victoriametrics_url, wait)
     if as_json:
         click.echo(json.dumps({"nodes": [dataclasses.asdict(n) for n in nodes]}, indent=2))
-    else:
-        click.echo(render(nodes, time.time()))
+        return
+    click.echo(render(nodes, time.time()))
+    try:
+        untold = nobody_is_told(victoriametrics_url)
+    except QueryError as error:
+        raise click.ClickException(str(error)) from None
+    if untold:
+        click.echo("\nNobody is told of alerts yet: see victoriametrics/alertmanager/README.md")
 
 
 def _nodes_within(url: str, wait: float) -> list[Node]:

@@ -57,6 +57,7 @@ class Server:
         self.facts: list[Series] = []
         self.cpu: dict[str, str] = {}
         self.seen: dict[str, float] = {}
+        self.receivers: float | None = None
         self.raw: tuple[int, bytes] | None = None
         self.requests = 0
         self.before_answer: Callable[[], None] = lambda: None
@@ -87,6 +88,8 @@ class Server:
         series: list[tuple[dict[str, str], Any]]
         if "__name__" in query:
             series = [({"__name__": n, **labels}, value) for n, labels, value in self.facts]
+        elif "receivers" in query:
+            series = [({}, self.receivers)] if self.receivers is not None else []
         elif "tlast_over_time" in query:
             series = [({"instance": i}, value) for i, value in self.seen.items()]
         else:
@@ -142,6 +145,16 @@ def test_the_table(server: Server) -> None:
         "beta  2    NVIDIA H200  85 %  12.0 / 141.0 GiB  350 / 700 W  54 °C",
         "beta  10   NVIDIA H200  85 %  12.0 / 141.0 GiB  350 / 700 W  54 °C",
     ]
+
+
+@pytest.mark.parametrize(("receivers", "told"), [(0, False), (2, True), (None, True)])
+def test_that_nobody_is_told_of_alerts_is_said(
+    server: Server, receivers: float | None, told: bool
+) -> None:
+    server.facts, server.receivers = node("beta", "beta:9400"), receivers
+    server.cpu = {"beta:9400": "0.1"}
+    last = table(run(server.url))[-1]
+    assert last.startswith("Nobody is told of alerts yet: ") != told
 
 
 def test_a_node_is_called_what_its_exporter_says(server: Server) -> None:
