@@ -45,7 +45,8 @@ Settings come from the environment or from gpuglass.env in this clone, as KEY=VA
                        GPUGLASS_VICTORIAMETRICS_1M_PORT 8438, GPUGLASS_VICTORIAMETRICS_1H_PORT 8448
   GPUGLASS_COST_*      KWH_PRICE, GPU_HOUR_PRICE, CURRENCY, PUE, CARBON_GRAMS_PER_KWH: what use costs
   GPUGLASS_ALERT_*     TEMPERATURE_CELSIUS, UTILIZATION_RATIO, MEMORY_RATIO: alert above these, else not
-  GPUGLASS_DASHBOARD_URL  a Grafana with gpuglass's boards, for messages of alerts to link to
+  GPUGLASS_DASHBOARD_URL  a Grafana of yours with the boards gpu-fleet, gpu-node and gpu-stack, for
+                       messages of alerts to link to
   with Docker: GPUGLASS_VM_VERSION, GPUGLASS_ALERTMANAGER_VERSION, GPUGLASS_PYTHON_IMAGE
 From the environment alone: GPUGLASS_PYTHON (the Python to use), GPUGLASS_COMPONENTS_CACHE (a folder
 that keeps downloaded programs for the next install).

@@ -31,7 +31,7 @@ declare -A setting=(
     [GPUGLASS_ALERT_TEMPERATURE_CELSIUS]=''
     [GPUGLASS_ALERT_UTILIZATION_RATIO]=''
     [GPUGLASS_ALERT_MEMORY_RATIO]=''
-    # A Grafana that has our boards. Empty: messages link to none.
+    # Empty: messages link to no boards.
     [GPUGLASS_DASHBOARD_URL]=''
     # The containers run the release that is pinned for the native way.
     [GPUGLASS_VM_VERSION]=$(sed -nE 's/.*-(v[0-9.]+)\.tar\.gz$/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
