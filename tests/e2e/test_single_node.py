@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from tests.e2e.clone import PROGRAMS, REPOSITORY, TIERS, Clone, wait_for
 
@@ -50,10 +51,15 @@ def test_all_our_components_are_scraped(running: Clone) -> None:
     assert scraped(running, PROGRAMS)
 
 
-def test_vmalert_evaluates_every_rule_and_a_users_own(running: Clone) -> None:
+@pytest.fixture(scope="module")
+def own_rule(running: Clone) -> str:
+    """The name of a rule that the user of the install wrote."""
     own = {"groups": [{"name": "mine", "rules": [{"record": "mine:up:sum", "expr": "sum(up)"}]}]}
     (running.folder / "victoriametrics/rules/custom/mine.yml").write_text(yaml.safe_dump(own))
+    return "mine:up:sum"
 
+
+def test_vmalert_evaluates_every_rule_and_a_users_own(running: Clone, own_rule: str) -> None:
     def evaluated() -> set[str]:
         rules = [rule for group in groups() for rule in group["rules"]]
         return {rule["name"] for rule in rules if rule["lastEvaluation"][:4] > "2000"}
@@ -64,7 +70,7 @@ def test_vmalert_evaluates_every_rule_and_a_users_own(running: Clone) -> None:
     files = [*(RULES / "alerts").glob("*.yml"), *(RULES / "records").glob("*.yml")]
     shipped = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
     names = {rule.get("alert") or rule["record"] for group in shipped for rule in group["rules"]}
-    wait_for("every rule", lambda: evaluated() == {*names, "mine:up:sum"}, 120)
+    wait_for("every rule", lambda: evaluated() == {*names, own_rule}, 120)
     assert [r for group in groups() for r in group["rules"] if r["lastError"]] == []
 
 
@@ -73,6 +79,7 @@ def test_installed_command_asks_this_install(running: Clone) -> None:
     assert "H200" in running.gpuglass("status")
 
 
+@pytest.mark.usefixtures("own_rule")
 def test_installed_command_finds_the_programs_beside_it(running: Clone) -> None:
     folder = running.folder / "victoriametrics/alertmanager"
     assert running.gpuglass("rules", "check") == "1 rule in 1 file: ok\n"
