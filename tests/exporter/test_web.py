@@ -3,13 +3,14 @@
 import gzip
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from tests.exporter.conftest import Start
-from tests.exporter.process import Page, Serve, run
+from tests.exporter.process import PATIENCE, Page, Serve, run
 from tests.ports import free_port, is_free
 
 QUIET = (
@@ -148,12 +149,19 @@ def test_the_root_as_path(start: Start) -> None:
 
 
 def status(host: str, port: int) -> int:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", "/metrics")
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    """What is answered there, once something listens: one address comes after the other."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().status
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        finally:
+            connection.close()
 
 
 @pytest.mark.skipif(not is_free(0, socket.AF_INET6, "::1"), reason="this machine has no IPv6")

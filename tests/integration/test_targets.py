@@ -63,7 +63,8 @@ def test_a_broken_file_changes_nothing_but_a_message(fleet: Fleet) -> None:
 def test_vmagent_itself_would_drop_them(fleet: Fleet) -> None:
     """The reason for the keeper: what it publishes is all that stands between."""
     stack = fleet.stack
-    published = stack.published / "unguarded.yml.json"
+    # No name of the keeper's: it would withdraw what it has not published.
+    published = stack.published / "unguarded.json"
     published.write_text('[{"targets": ["127.0.0.1:1"]}]')
     wait_for("it is taken", lambda: "127.0.0.1:1" in stack.scraped())
     published.write_text('[{"targets": ["127.0.0.1:1"], "lables": {}}]')

@@ -137,7 +137,7 @@ def test_calls_that_are_late_are_named() -> None:
     devices = told(*TWO, *both_read(10))
     devices.take(waiting((1, "f", 0.9), (0, "g", 3.25), (-1, "h", 8.0)))
     late = {labels: v for (name, labels), v in series(devices, 10).items() if "waiting" in name}
-    assert late == {("0", "g"): 3.25, ("", "h"): 8.0}
+    assert late == {("0", "GPU-0", "g"): 3.25, ("", "", "h"): 8.0}
     assert devices.suspect() == 0
     assert devices.troubled(10)
     devices.take(waiting())
