@@ -35,7 +35,7 @@ class Plan:
     """
 
     rounds: int
-    scrapes: int = 300
+    scrapes: int = 200
     window: float = 30.0
     starts: int = 5
     off: tuple[str, ...] = ()

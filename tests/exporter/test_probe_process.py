@@ -26,7 +26,8 @@ ALONE = tuple(
 OFTEN = ("--probe.interval", "100ms", "--probe.slow-interval", "100ms")
 # The performance monitor tells nothing of a time that stands still.
 FROZEN = (*OFTEN, "--no-collector.gpm")
-IMPATIENT = (*OFTEN, "--probe.deadline", "1s", *ALONE)
+# Long enough for a busy machine to read two GPUs in.
+IMPATIENT = (*OFTEN, "--probe.deadline", "3s", *ALONE)
 
 LOADED = "gpus 2 preset=h200\nload gpu=* constant 0.5\n"
 GPU = Gpu(PRESETS["h200"], Constant(0.5))

@@ -43,6 +43,8 @@ _MOST_ABANDONED = 2
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 # A probe that ran this long was a good one: the next failure starts with a short delay again.
 _GOOD_SECONDS = 60.0
+# Until its first word a probe may take this long: a busy machine starts Python slowly.
+_FIRST_WORD_SECONDS = 10.0
 # Without persistence mode the driver wakes each card when it is first asked, seconds a card.
 _FIRST_ANSWER_SECONDS = 120.0
 _SERIES = (
@@ -215,7 +217,10 @@ class Supervisor:
 
     def _is_silent(self, begin: float, now: float) -> bool:
         """Whether a probe that was started at ``begin`` has stopped talking, or hangs in NVML."""
-        if now - self._heard > self._deadline or self._devices.stuck(now, self._deadline):
+        patience = self._deadline
+        if self._heard == begin:
+            patience = max(patience, _FIRST_WORD_SECONDS)
+        if now - self._heard > patience or self._devices.stuck(now, self._deadline):
             return True
         news = self._devices.changed_at
         if news > begin and self._devices.answered():
