@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from gpuglass.keeper.document import MAX_BYTES, Problem
-from gpuglass.keeper.files import IrregularFileError, Signature, read_bytes, signature
+from gpuglass.text.document import MAX_BYTES, Problem
+from gpuglass.text.files import IrregularFileError, Signature, read_bytes, signature
 
 Wanted = Callable[[str], bool]
 

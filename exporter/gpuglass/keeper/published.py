@@ -15,11 +15,11 @@ from prometheus_client.metrics_core import Metric as Family
 
 from gpuglass.catalogue.model import Metric
 from gpuglass.keeper import folder
-from gpuglass.keeper.document import Problem
 from gpuglass.keeper.duty import attempt
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.publisher import Publisher
 from gpuglass.keeper.reporter import Reporter
+from gpuglass.text.document import Problem
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gpuglass.keeper.files import replace
+from gpuglass.text.files import replace
 
 
 class Publisher:

@@ -9,8 +9,8 @@ import pytest
 
 from gpuglass.catalogue import keeper as catalogue
 from gpuglass.keeper import folder
-from gpuglass.keeper.document import Problem
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
+from gpuglass.text.document import Problem
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gpuglass.keeper.document import MAX_BYTES
 from gpuglass.keeper.targets.file import MAX_PROBLEMS, MAX_TARGETS, parse
+from gpuglass.text.document import MAX_BYTES
 
 
 def only_problem(content: str | bytes, name: str = "t.yml") -> str:

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gpuglass.keeper.document import Problem
-from gpuglass.keeper.files import replace
 from gpuglass.keeper.receivers import amtool
 from gpuglass.keeper.receivers.compose import (
     Base,
@@ -16,6 +14,8 @@ from gpuglass.keeper.receivers.compose import (
     templates,
 )
 from gpuglass.keeper.receivers.file import ReceiversFile
+from gpuglass.text.document import Problem
+from gpuglass.text.files import replace
 
 # Whoever may read the configuration may send messages in our name.
 MODE = 0o600

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuglass.keeper import document
-from gpuglass.keeper.document import DocumentError, Mapping, Node, Scalar, Sequence
 from gpuglass.keeper.receivers.file import MAX_DEPTH, NOBODY, ReceiversFile, text_of
+from gpuglass.text import document
+from gpuglass.text.document import DocumentError, Mapping, Node, Scalar, Sequence
 
 _USERS_ROUTES = "routes of receivers.yml"
 _HEAD = "# Made by the keeper; what is changed here is lost."

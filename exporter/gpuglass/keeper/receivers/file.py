@@ -7,8 +7,8 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gpuglass.keeper import document
-from gpuglass.keeper.document import Mapping, Node, Problem, Scalar, Sequence
+from gpuglass.text import document
+from gpuglass.text.document import Mapping, Node, Problem, Scalar, Sequence
 
 # Routes may lie in each other, and a receiver's own settings are deep as well.
 MAX_DEPTH = 24

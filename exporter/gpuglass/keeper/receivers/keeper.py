@@ -14,9 +14,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper import folder
-from gpuglass.keeper.document import MAX_BYTES, Problem
 from gpuglass.keeper.duty import attempt
-from gpuglass.keeper.files import Signature, read_bytes, replace, signature
 from gpuglass.keeper.http import HttpError, ask
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.receivers.amtool import AmtoolError, without_values
@@ -24,6 +22,8 @@ from gpuglass.keeper.receivers.check import MODE, Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import Base, BaseError, parse_base
 from gpuglass.keeper.receivers.file import ReceiversFile, parse
 from gpuglass.keeper.words import counted
+from gpuglass.text.document import MAX_BYTES, Problem
+from gpuglass.text.files import Signature, read_bytes, replace, signature
 
 _log = logging.getLogger(__name__)
 BASE = "base.yml"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 
 from gpuglass.keeper import folder
-from gpuglass.keeper.document import Mapping, Problem, Scalar
 from gpuglass.keeper.rules import file
 from gpuglass.keeper.rules.file import MAX_PROBLEMS, Group, Pairs, Reader, Rule, RulesFile, render
+from gpuglass.text.document import Mapping, Problem, Scalar
 
 IS_RULES_NAME = folder.with_suffix(".yml", ".yaml")
 

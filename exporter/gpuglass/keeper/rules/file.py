@@ -5,8 +5,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gpuglass.keeper import document
-from gpuglass.keeper.document import DocumentError, Mapping, Node, Problem, Scalar, Sequence
+from gpuglass.text import document
+from gpuglass.text.document import DocumentError, Mapping, Node, Problem, Scalar, Sequence
 
 MAX_PROBLEMS = 100
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from gpuglass.catalogue import keeper as metrics
-from gpuglass.keeper.document import Problem
 from gpuglass.keeper.http import HttpError, ask
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
 from gpuglass.keeper.reporter import Reporter
 from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, own_names
 from gpuglass.keeper.rules.file import RulesFile
 from gpuglass.keeper.words import counted
+from gpuglass.text.document import Problem
 
 _log = logging.getLogger(__name__)
 

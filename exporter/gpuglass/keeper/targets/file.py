@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gpuglass.keeper import document
-from gpuglass.keeper.document import Mapping, Node, Problem, Scalar, Sequence
 from gpuglass.keeper.targets import address
+from gpuglass.text import document
+from gpuglass.text.document import Mapping, Node, Problem, Scalar, Sequence
 
 # What one vmagent scrapes with ease; past it, several share the work.
 MAX_TARGETS = 20_000

@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper import folder
-from gpuglass.keeper.document import Problem
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
 from gpuglass.keeper.targets import plan
 from gpuglass.keeper.targets.file import Target, TargetsFile, parse, render
 from gpuglass.keeper.words import counted
+from gpuglass.text.document import Problem
 
 Targets: TypeAlias = tuple[Target, ...]
 IS_TARGETS_NAME = folder.with_suffix(".yml", ".yaml", ".json")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpuglass.keeper.document import Problem
 from gpuglass.keeper.published import FilePlan
 from gpuglass.keeper.targets.file import MAX_PROBLEMS, Target, TargetsFile
+from gpuglass.text.document import Problem
 
 
 def make(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gpuglass.keeper.document import MAX_ALIASED, MAX_DEPTH, DocumentError, Mapping, Node, load
 from gpuglass.keeper.receivers import file as receivers
 from gpuglass.keeper.rules.file import Reader
+from gpuglass.text.document import MAX_ALIASED, MAX_DEPTH, DocumentError, Mapping, Node, load
 
 
 def problem(text: str) -> tuple[int, str]:
