@@ -138,15 +138,16 @@ def test_calls_that_are_late_are_named() -> None:
     devices.take(waiting((1, "f", 0.9), (0, "g", 3.25), (-1, "h", 8.0)))
     late = {labels: v for (name, labels), v in series(devices, 10).items() if "waiting" in name}
     assert late == {("0", "GPU-0", "g"): 3.25, ("", "", "h"): 8.0}
-    assert devices.suspect() == 0
+    assert devices.suspect(1) == 0
+    assert devices.suspect(3.5) is None
     assert devices.troubled(10)
     devices.take(waiting())
     assert not any("waiting" in name for name, _ in series(devices, 10))
-    assert devices.suspect() is None
+    assert devices.suspect(0) is None
     assert not devices.troubled(10)
     devices.take(waiting((0, "g", 3.25)))
     devices.end("probe_silent")
-    assert devices.suspect() is None
+    assert devices.suspect(0) is None
 
 
 def test_a_gpu_that_hangs_before_it_has_a_name_is_not_waited_for() -> None:

@@ -176,9 +176,9 @@ class Devices:
         silent = [gpu for gpu in self._listed.values() if not gpu.down]
         return bool(silent) and all(now - gpu.heard_at > seconds for gpu in silent)
 
-    def suspect(self) -> int | None:
-        """The index of the GPU whose call has waited longest, if there is one."""
-        waiting = [call for call in self._waiting if call.gpu >= 0]
+    def suspect(self, seconds: float) -> int | None:
+        """The index of the GPU whose call has waited longest, if one has waited so long."""
+        waiting = [call for call in self._waiting if call.gpu >= 0 and call.seconds >= seconds]
         return max(waiting, key=lambda call: call.seconds).gpu if waiting else None
 
     def well(self, now: float) -> set[int]:

@@ -197,7 +197,7 @@ class Supervisor:
                 now = time.monotonic()
                 if self._is_silent(begin, now):
                     _log.error("the probe tells nothing of the GPUs any more")
-                    self._accuse(self._devices.suspect(), now)
+                    self._accuse(self._suspect(), now)
                     return "silent"
                 if self._should_retry(begin, now):
                     return "retried"
@@ -226,6 +226,13 @@ class Supervisor:
         if news > begin and self._devices.answered():
             return False
         return now - max(begin, news) > _FIRST_ANSWER_SECONDS
+
+    def _suspect(self) -> int | None:
+        """The index of the GPU in whose call a probe went silent, if it is known.
+
+        One that froze as a whole was in some call by chance; not so when it happens again.
+        """
+        return self._devices.suspect(0.0 if self._abandoned else self._deadline / 2)
 
     def _accuse(self, suspect: int | None, now: float) -> None:
         """Have the next probes leave a GPU alone for a while, if it is known which."""
