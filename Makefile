@@ -44,11 +44,12 @@ soak: $(VENV)/installed ## Watch memory for half an hour (MINUTES=90 for more), 
 probe-hardware: $(VENV)/installed ## Learn what only a real GPU can tell, into a new folder (OUT="...")
 	$(BIN)/python -m tests.hardware --out $(OUT)
 
-docs: $(VENV)/installed ## Build the lists of metrics, the runbooks' index, and the rules that follow from the catalogue
+docs: $(VENV)/installed ## Build the lists of metrics, the runbooks' index, the dashboards, and the rules that follow from the catalogue
 	$(BIN)/python docs/build_metrics.py
 	$(BIN)/python docs/build_records.py
 	$(BIN)/python docs/build_alerts.py
 	$(BIN)/python docs/build_rollups.py
+	$(BIN)/python -m grafana.builder
 
 build: $(VENV)/installed ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build

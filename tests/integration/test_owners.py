@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from grafana.builder.metricsql import named
 from tests.integration.conftest import Fleet
 from tests.integration.stack import GPU_HOUR_PRICE, KWH_CARBON, KWH_PRICE, PUE, Stack, wait_for
 from tests.rules.conftest import RECORDS as RECORD_FILES
 from tests.rules.conftest import rules as rules_of
-from tests.rules.promql import named
 from tests.unit.owners.machine import Machine
 
 from gpuglass.catalogue.records import RECORDS

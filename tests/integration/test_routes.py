@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana.builder.metricsql import seconds
 from tests.integration.alerting import SOURCE, ShippedAlertmanager
 from tests.integration.house import House, having
 from tests.integration.stack import wait_for
 from tests.rules.conftest import RULES, rules
-from tests.rules.promql import seconds
 
 ACTIONS = ("restart-node", "reset-gpu", "plan-reset", "restart-app", "replace", "inspect")
 

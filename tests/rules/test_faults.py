@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from grafana.builder.metricsql import named
 from prometheus_client import generate_latest
 from tests.exporter.process import Serve
 from tests.exporter.process import play as replace_scenario
 from tests.integration.stack import Stack, get
 from tests.rules.conftest import ALERTS, RECORDS, rules
 from tests.rules.faults import FAULTS, IMPOSSIBLE, Fault
-from tests.rules.promql import named
 from tests.rules.recording import Samples, Stage, Taken, play, read
 
 from gpuglass.keeper import metrics

@@ -3,10 +3,11 @@
 import re
 
 import pytest
+from grafana.builder.components import EVERYWHERE, METRICS
+from grafana.builder.metricsql import named
 from tests.conftest import ROOT
 from tests.rules.conftest import RECORDS as RECORD_FILES
 from tests.rules.conftest import rules
-from tests.rules.promql import named
 
 from gpuglass.catalogue import exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric
@@ -18,33 +19,7 @@ CATALOGUE: dict[str, Metric] = {
     for module in (gpu, host, exporter, keeper, rollups)
     for metric in module.METRICS
 }
-# What vmagent adds to every scrape, and what VictoriaMetrics's programs tell of themselves.
-OTHERS = {
-    "up": (),
-    "scrape_duration_seconds": (),
-    "scrape_timeout_seconds": (),
-    "vm_persistentqueue_bytes_dropped_total": ("path",),
-    "vmagent_remotewrite_packets_dropped_total": ("url",),
-    "vmagent_remotewrite_pending_data_bytes": ("path", "url"),
-    "vm_free_disk_space_bytes": ("path",),
-    "vm_free_disk_space_limit_bytes": ("path",),
-    "vm_storage_is_read_only": ("path",),
-    "vmalert_alerting_rules_errors_total": ("alertname", "group", "file"),
-    "vmalert_recording_rules_errors_total": ("recording", "group", "file"),
-    "vmalert_iteration_missed_total": ("group", "file"),
-    "vmalert_remotewrite_dropped_rows_total": (),
-    "vmalert_remotewrite_errors_total": (),
-    "vmalert_alerts_send_errors_total": ("addr",),
-    "vmalert_config_last_reload_successful": (),
-    # vmalert's, of every alert; with the labels of its rule besides.
-    "ALERTS": ("alertname", "alertstate", "severity", "component", "action", "gpu", "uuid"),
-    # What other rules record.
-    **{record.name: record.labels for record in RECORDS},
-    "alertmanager_notifications_total": ("integration", "receiver_name"),
-    "alertmanager_notifications_failed_total": ("integration", "receiver_name", "reason"),
-}
-# Of the scrape, of every sample of the exporter, and what our targets' README speaks of.
-EVERYWHERE = {"job", "instance", "node", "cluster"}
+OTHERS = {**METRICS, **{record.name: record.labels for record in RECORDS}}
 # By the table that the rules are built from, and by test_reasons_are_those_of_the_exporter.
 CHECKED_OTHERWISE = {
     ("gpu_xid_last_timestamp_seconds", "xid"),

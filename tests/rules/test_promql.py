@@ -1,5 +1,5 @@
 import pytest
-from tests.rules.promql import look_back, named, seconds
+from grafana.builder.metricsql import look_back, named, seconds
 
 
 def test_metrics_labels_and_functions_are_told_apart() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana.builder.metricsql import named
 from tests.conftest import ROOT
 from tests.rules.conftest import RECORDS as FILES
 from tests.rules.conftest import RULES, rules, unit_test
-from tests.rules.promql import named
 from tests.rules.test_runbooks import COMPONENTS, SEVERITIES
 
 from gpuglass.catalogue.records import RECORDS, SUBJECTS, health

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from grafana.builder.metricsql import look_back
 from tests.conftest import ROOT
 from tests.rules.conftest import ALERTS, RECORDS, RULES, rules, unit_test
-from tests.rules.promql import look_back
 
 CASES = sorted((RULES / "tests").glob("*.yml"))
 

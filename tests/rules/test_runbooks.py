@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from grafana.builder.metricsql import named
 from tests.conftest import ROOT
 from tests.rules.conftest import ALERTS, rules
-from tests.rules.promql import named
 from tests.rules.test_names import CATALOGUE, OTHERS
 
 RULES = {rule["alert"]: rule for rule in rules()}

@@ -1,4 +1,4 @@
-"""Which metrics, labels and label values a MetricsQL expression names."""
+"""Which metrics, labels and label values a MetricsQL expression names: of rules and dashboards."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,18 +8,24 @@ _TOKEN = re.compile(
     |(?P<range>\[[^\]]*\])
     |(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?(?:ms|[smhdwy])?)
     |(?P<name>[A-Za-z_][A-Za-z0-9_:]*)
-    |(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^(){},=<>])
+    |(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^(){},=<>@])
     |(?P<blank>\s+)""",
     re.VERBOSE,
 )
 _GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 _WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan", "keep_metric_names"}
+_WORDS |= {"if", "ifnot", "default"}
 
 
 @dataclass
 class Named:
-    """What an expression names: selectors by metric, labels that it groups or joins by, functions,
-    and the texts that it gives to these, quoted.
+    """What an expression names.
+
+    Attributes:
+        selectors: Metrics, each with the patterns that labels are compared with.
+        grouping: Labels that it groups or joins by.
+        functions: Functions and aggregations.
+        texts: What it gives to these as texts, quoted.
     """
 
     selectors: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -90,6 +96,16 @@ def _matchers(tokens: list[tuple[str, str]]) -> dict[str, str]:
         if [kind for kind, _ in triple] != ["name", "sign", "text"]:
             raise ValueError(f"{triple} is not a matcher")
     return {label: text[1:-1] for (_, label), _, (_, text) in triples}
+
+
+# What Grafana puts in before it asks: suffixes of names, and numbers.
+_SUFFIXES = re.compile(r"\$\{(?:min|max)\}")
+_NUMBERS = re.compile(r"\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:seconds)?\}")
+
+
+def substituted(expression: str) -> str:
+    """A dashboard's expression, as Grafana asks it of the raw samples."""
+    return _NUMBERS.sub("3600", _SUFFIXES.sub("", expression))
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}

@@ -1,0 +1,1 @@
+"""Builds the dashboards in grafana/dashboards/: `python -m grafana.builder`."""

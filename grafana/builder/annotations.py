@@ -1,0 +1,64 @@
+"""Events that graphs show as lines: alerts, XIDs, drivers, restarts."""
+
+from grafana.builder.model import Annotation
+
+
+def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotation:
+    """Alerts while they fire."""
+    return Annotation(
+        "Alerts",
+        f'max by (alertname, node, gpu, severity) (ALERTS{{{scope},alertstate="firing",'
+        f'severity=~"{severity}"}})',
+        "{{alertname}}",
+        "{{severity}} {{node}} GPU {{gpu}}",
+        "red",
+    )
+
+
+def xids(scope: str = "$nodes") -> Annotation:
+    """XIDs, at the second at which they came."""
+    return Annotation(
+        "XIDs",
+        f"max by (node, gpu, xid) (gpu_xid_last_timestamp_seconds{{{scope}}}) * 1000",
+        "XID {{xid}}",
+        "{{node}} GPU {{gpu}}",
+        "purple",
+        at_value=True,
+    )
+
+
+def drivers(scope: str = "$nodes") -> Annotation:
+    """Nodes whose driver is another than a step ago."""
+    now = f"group by (node, driver_version) (gpu_driver_info{{{scope}}})"
+    before = f"group by (node, driver_version) (gpu_driver_info{{{scope}}} offset ${{step}})"
+    return Annotation(
+        "Driver changes",
+        f"({now} unless on (node, driver_version) {before}) and on (node) {before}",
+        "Driver {{driver_version}}",
+        "{{node}}",
+        "blue",
+    )
+
+
+def restarts(scope: str = "$nodes") -> Annotation:
+    """Machines that started, and exporters that did."""
+    return Annotation(
+        "Restarts",
+        f"max by (node) (host_boot_time_seconds{{{scope}}}) * 1000",
+        "{{node}} started",
+        "",
+        "yellow",
+        at_value=True,
+    )
+
+
+def exporter_restarts(scope: str = "$nodes") -> Annotation:
+    """Exporters that started again."""
+    return Annotation(
+        "Exporter restarts",
+        "max by (node) (resets(gpuglass_process_cpu_seconds_total"
+        f'{{{scope},process="exporter"}}[${{step}}])) > 0',
+        "Exporter of {{node}} restarted",
+        "",
+        "yellow",
+    )

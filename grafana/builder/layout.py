@@ -1,0 +1,117 @@
+"""Where panels lie, and the whole JSON of a dashboard."""
+
+import json
+from collections.abc import Iterator
+
+from grafana.builder.model import SCHEMA_VERSION, Dashboard, Json, Panel, Row
+from grafana.builder.variables import HIDDEN
+
+COLUMNS = 24
+_TAG = "gpuglass"
+# In the order of the links above each dashboard.
+BOARDS = (
+    ("gpu-fleet", "Fleet"),
+    ("gpu-node", "Node"),
+    ("gpu-card", "GPU"),
+    ("gpu-processes", "Processes"),
+    ("gpu-jobs", "Jobs and waste"),
+    ("gpu-health", "Health"),
+    ("gpu-history", "History"),
+    ("gpu-stack", "Pipeline"),
+)
+
+
+def page(dashboard: Dashboard) -> str:
+    """The text of a dashboard's file."""
+    return json.dumps(built(dashboard), indent=2, ensure_ascii=False) + "\n"
+
+
+def built(dashboard: Dashboard) -> Json:
+    """A dashboard as Grafana has it."""
+    made: Json = {
+        "uid": dashboard.uid,
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "tags": [_TAG],
+        "schemaVersion": SCHEMA_VERSION,
+        "version": 1,
+        "editable": True,
+        "graphTooltip": 1,  # one crosshair for all graphs
+        "timezone": "browser",
+        "time": {"from": dashboard.span, "to": "now"},
+        "timepicker": {"refresh_intervals": ["5s", "10s", "30s", "1m", "5m", "15m", "1h"]},
+        "refresh": dashboard.refresh or False,
+        "links": [_link(uid, title) for uid, title in BOARDS if uid != dashboard.uid],
+        "annotations": {"list": [each.json for each in dashboard.annotations]},
+        "panels": list(_placed(dashboard.rows)),
+    }
+    made["templating"] = {"list": _variables(dashboard, json.dumps(made))}
+    return made
+
+
+def _link(uid: str, title: str) -> Json:
+    """A link to another dashboard that keeps the time range and what was chosen."""
+    return {
+        "type": "link",
+        "title": title,
+        "tooltip": "",
+        "url": f"/d/{uid}",
+        "icon": "dashboard",
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": True,
+        "keepTime": True,
+        "targetBlank": False,
+    }
+
+
+def _variables(dashboard: Dashboard, text: str) -> list[Json]:
+    """Those that the user sees, after the hidden ones that they and the panels use."""
+    text += json.dumps([variable.json for variable in dashboard.variables])
+    hidden = []
+    for variable in reversed(HIDDEN):
+        if f"${{{variable.name}}}" in text:
+            hidden.append(variable)
+            text += json.dumps(variable.json)
+    # Hidden ones go by what is seen, and what is seen by the tier.
+    seen = sorted(dashboard.variables, key=lambda variable: variable.name != "resolution")
+    first = [variable for variable in seen if variable.name == "resolution"]
+    return [variable.json for variable in [*first, *reversed(hidden), *seen[len(first) :]]]
+
+
+def _placed(rows: tuple[Row, ...]) -> Iterator[Json]:
+    y = 0
+    for each in rows:
+        if each.title:
+            panels, below = _flow(each.panels, y + 1)
+            yield _heading(each, y, panels)
+            if not each.collapsed:
+                yield from panels
+        else:
+            panels, below = _flow(each.panels, y)
+            yield from panels
+        y = y + 1 if each.collapsed else below
+
+
+def _heading(each: Row, y: int, panels: list[Json]) -> Json:
+    made: Json = {
+        "id": each.id,
+        "type": "row",
+        "title": each.title,
+        "collapsed": each.collapsed,
+        "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1},
+        "panels": panels if each.collapsed else [],
+    }
+    return made | ({"repeat": each.repeat} if each.repeat else {})
+
+
+def _flow(panels: tuple[Panel, ...], y: int) -> tuple[list[Json], int]:
+    """The panels from left to right, in lines; and the height at which the last line ends."""
+    made: list[Json] = []
+    x = height = 0
+    for panel in panels:
+        if x + panel.width > COLUMNS:
+            x, y, height = 0, y + height, 0
+        made.append(panel.json(x, y))
+        x, height = x + panel.width, max(height, panel.height)
+    return made, y + height

@@ -1,0 +1,126 @@
+"""The dashboards are what grafana/builder/ builds, and their own check finds nothing."""
+
+import copy
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from grafana.builder import __main__ as builder
+from grafana.builder.checks import complaints, panels_of
+from grafana.builder.layout import BOARDS, built
+from tests.conftest import ROOT
+
+Board = dict[str, Any]
+
+
+@pytest.fixture
+def fleet() -> Board:
+    board: Board = json.loads((ROOT / "grafana/dashboards/gpu-fleet.json").read_text())
+    return copy.deepcopy(board)
+
+
+def test_files_are_built() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "grafana.builder", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+
+
+@pytest.mark.parametrize("make", builder.DASHBOARDS, ids=lambda make: make.__module__)
+def test_own_check_finds_nothing(make: Any) -> None:
+    board = built(make())
+    assert complaints(board) == []
+    assert board["uid"] in dict(BOARDS)
+
+
+def graph(board: Board) -> Board:
+    return next(p for p in panels_of(board) if p["type"] == "timeseries")
+
+
+def change(what: str, board: Board) -> None:
+    panel = graph(board)
+    target = panel["targets"][0]
+    if what == "same id":
+        panel["id"] = panels_of(board)[0]["id"]
+    elif what == "overlap":
+        panel["gridPos"] |= panels_of(board)[0]["gridPos"]
+    elif what == "too wide":
+        panel["gridPos"]["w"] = 25
+    elif what == "angular":
+        panel["type"] = "graph"
+    elif what == "no description":
+        panel["description"] = ""
+    elif what == "no unit":
+        panel["fieldConfig"]["defaults"]["unit"] = ""
+    elif what == "red No data":
+        panel["fieldConfig"]["defaults"]["noValue"] = ""
+    elif what == "fixed range":
+        target["expr"] = 'rate(gpu_busy_seconds_total{node=~"$node"}[5m])'
+    elif what == "unknown metric":
+        target["expr"] = "gpu_utilisation"
+    elif what == "unknown label":
+        target["expr"] = 'gpu_power_watts{host=~"$node"}'
+    elif what == "recorded without nodes":
+        target["expr"] = 'user:busy_ratio:avg5m{node=~"$node"}'
+    elif what == "unknown grouping":
+        target["expr"] = "sum by (rack) (gpu_power_watts)"
+    elif what == "unknown legend":
+        target["legendFormat"] = "{{host}}"
+    elif what == "undefined variable":
+        target["expr"] = 'gpu_power_watts{node=~"$machine"}'
+    elif what == "other source":
+        target["datasource"]["uid"] = "vm-1m"
+    elif what == "extreme of now":
+        panel["datasource"]["uid"] = target["datasource"]["uid"] = "vm-raw"
+        target["expr"] = "gpu_power_watts${max}"
+    elif what == "recorded in short steps":
+        del target["interval"]
+    elif what == "repeated without end":
+        panel["repeat"] = "node"
+    elif what == "unused variable":
+        board["templating"]["list"].append({"name": "rack", "type": "custom", "options": []})
+    elif what == "dead link":
+        panel["fieldConfig"]["defaults"]["links"] = [{"title": "", "url": "/d/gpu-rack?a=b"}]
+    elif what == "too often":
+        board["refresh"] = "1s"
+    elif what == "unreadable":
+        target["expr"] = "gpu_power_watts ?"
+
+
+WRONG = {
+    "same id": "panels have the id",
+    "overlap": "overlaps",
+    "too wide": "beyond 24",
+    "angular": "type graph",
+    "no description": "no description",
+    "no unit": "no unit",
+    "red No data": "nothing to show",
+    "fixed range": "fixed range",
+    "unknown metric": "asks for gpu_utilisation",
+    "unknown label": "compares host of gpu_power_watts",
+    "recorded without nodes": "compares node of user:busy_ratio:avg5m",
+    "unknown grouping": "groups by rack",
+    "unknown legend": "names host in its legend",
+    "undefined variable": "machine is not defined",
+    "other source": "neither vm-raw nor",
+    "extreme of now": "what only tiers have",
+    "recorded in short steps": "steps shorter",
+    "repeated without end": "repeated for each node",
+    "unused variable": "rack is not used",
+    "dead link": "links to gpu-rack",
+    "too often": "refresh is 1s",
+    "unreadable": "is not understood",
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_own_check_finds_what_is_wrong(what: str, fleet: Board) -> None:
+    assert complaints(fleet) == []
+    change(what, fleet)
+    assert any(WRONG[what] in said for said in complaints(fleet)), complaints(fleet)
