@@ -7,6 +7,7 @@ CACHE := .cache
 OUT ?= hardware
 # Tests wait more than they work. A module's tests stay together, so that its fixtures are made once.
 WORKERS ?= 4
+LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header
 TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
 SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametrics/*.sh)
 
@@ -14,7 +15,7 @@ SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh tests/*.sh victoriametr
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format bench soak probe-hardware build docs clean
+.PHONY: help test lint format bench soak probe-hardware build docs lock clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -53,6 +54,11 @@ docs: $(VENV)/installed ## Build the lists of metrics, the runbooks' index, the 
 
 build: $(VENV)/installed ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build
+
+lock: $(VENV)/installed ## Pin what goes into the image anew, with checksums
+	$(BIN)/pip install --quiet 'uv>=0.9,<1'
+	$(BIN)/uv pip compile $(LOCK) --upgrade --output-file exporter/requirements.lock pyproject.toml
+	echo 'hatchling>=1.27,<2' | $(BIN)/uv pip compile $(LOCK) --upgrade --output-file exporter/build.lock -
 
 clean: ## Remove what was built, installed or downloaded here
 	rm -rf $(VENV) $(CACHE) build dist simulator/build
