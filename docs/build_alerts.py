@@ -73,33 +73,21 @@ pages somebody.
 
 
 class _Alert(NamedTuple):
-    """One rule: the classes of XIDs that it is about, and what to say."""
+    """One rule: the classes of XIDs that it is about; and what to do, where they say too little."""
 
     name: str
     classes: tuple[Class, ...]
-    advice: str
+    advice: str = ""
 
 
 _ALERTS = (
-    _Alert("GPUXidRestartNode", (Class.RESTART_NODE,), "Drain the node and restart it."),
-    _Alert("GPUXidResetGPU", (Class.RESET_GPU,), "Drain the GPU and reset it."),
-    _Alert(
-        "GPUXidNvLink",
-        (Class.NVLINK,),
-        "Drain the GPUs at both ends of the link and reset them.",
-    ),
-    _Alert(
-        "GPUXidCheckPower",
-        (Class.CHECK_POWER,),
-        "Switch the node off and check the cables of the card.",
-    ),
-    _Alert("GPUXidPlanReset", (Class.PLAN_RESET,), "Reset the GPU when it is free."),
-    _Alert("GPUXidInspect", (Class.INSPECT,), "Look at it soon."),
-    _Alert(
-        "GPUXidUnknown",
-        (Class.UNDOCUMENTED, Class.UNUSED),
-        "Keep the output of nvidia-bug-report.sh, and see what the driver asks for.",
-    ),
+    _Alert("GPUXidRestartNode", (Class.RESTART_NODE,)),
+    _Alert("GPUXidResetGPU", (Class.RESET_GPU,)),
+    _Alert("GPUXidNvLink", (Class.NVLINK,)),
+    _Alert("GPUXidCheckPower", (Class.CHECK_POWER,)),
+    _Alert("GPUXidPlanReset", (Class.PLAN_RESET,)),
+    _Alert("GPUXidInspect", (Class.INSPECT,)),
+    _Alert("GPUXidUnknown", (Class.UNDOCUMENTED, Class.UNUSED)),
     _Alert(
         "GPUXidApplication",
         (Class.APPLICATION,),
@@ -170,7 +158,7 @@ def _rule(alert: _Alert, first: bool) -> str:
         severity=cls.severity.value if cls is not Class.APPLICATION else "warning",
         action=cls.action,
         what=what,
-        description=_filled(f"{_meanings(cls)}{alert.advice}", " " * 12),
+        description=_filled(f"{_meanings(cls)}{alert.advice or cls.advice}", " " * 12),
         owner=_OWNER if first else "*owner",
         runbook=f"docs/runbooks/{page}.md",
         board=_BOARD if first else "*board",

@@ -17,29 +17,54 @@ class Severity(enum.Enum):
     INFO = "info"
 
 
+_KEEP_REPORT = "Keep the output of nvidia-bug-report.sh, and see what the driver asks for."
+
+
 class Class(enum.Enum):
     """What an XID calls for: its word in xid.csv, how urgent it is, and what to do.
 
     ``IGNORE`` needs nobody, ``RECOVERY`` is told better by ``gpu_recovery_action``, and
-    ``APPLICATION`` is the application's own mistake unless it comes again and again.
+    ``APPLICATION`` is the application's own mistake unless it comes again and again. ``action`` is
+    the label of an alert, ``advice`` the same for people.
     """
 
-    RESTART_NODE = ("restart_node", Severity.CRITICAL, "restart-node")
-    RESET_GPU = ("reset_gpu", Severity.CRITICAL, "reset-gpu")
-    NVLINK = ("nvlink", Severity.CRITICAL, "reset-gpu")
-    CHECK_POWER = ("check_power", Severity.CRITICAL, "inspect")
-    PLAN_RESET = ("plan_reset", Severity.WARNING, "plan-reset")
-    INSPECT = ("inspect", Severity.WARNING, "inspect")
-    UNDOCUMENTED = ("undocumented", Severity.WARNING, "inspect")
-    UNUSED = ("unused", Severity.WARNING, "inspect")
-    APPLICATION = ("application", Severity.INFO, "restart-app")
-    RECOVERY = ("recovery", Severity.INFO, "none")
-    IGNORE = ("ignore", Severity.INFO, "none")
+    RESTART_NODE = (
+        "restart_node",
+        Severity.CRITICAL,
+        "restart-node",
+        "Drain the node and restart it.",
+    )
+    RESET_GPU = ("reset_gpu", Severity.CRITICAL, "reset-gpu", "Drain the GPU and reset it.")
+    NVLINK = (
+        "nvlink",
+        Severity.CRITICAL,
+        "reset-gpu",
+        "Drain the GPUs at both ends of the link and reset them.",
+    )
+    CHECK_POWER = (
+        "check_power",
+        Severity.CRITICAL,
+        "inspect",
+        "Switch the node off and check the cables of the card.",
+    )
+    PLAN_RESET = ("plan_reset", Severity.WARNING, "plan-reset", "Reset the GPU when it is free.")
+    INSPECT = ("inspect", Severity.WARNING, "inspect", "Look at it soon.")
+    UNDOCUMENTED = ("undocumented", Severity.WARNING, "inspect", _KEEP_REPORT)
+    UNUSED = ("unused", Severity.WARNING, "inspect", _KEEP_REPORT)
+    APPLICATION = (
+        "application",
+        Severity.INFO,
+        "restart-app",
+        "Tell the owner; test the GPU where it comes from several applications.",
+    )
+    RECOVERY = ("recovery", Severity.INFO, "none", "See which recovery the driver asks for.")
+    IGNORE = ("ignore", Severity.INFO, "none", "Nothing.")
 
-    def __init__(self, word: str, severity: Severity, action: str) -> None:
+    def __init__(self, word: str, severity: Severity, action: str, advice: str) -> None:
         self.word = word
         self.severity = severity
         self.action = action
+        self.advice = advice
 
 
 @dataclass(frozen=True)
