@@ -23,7 +23,7 @@ REPEATED = {"gpu"}
 EXCEPTIONS: dict[tuple[str, str, str], str] = {}
 # Grafana's own, which no dashboard defines.
 _BUILT_IN = re.compile(r"__\w+")
-_VARIABLE = re.compile(r"\$\{(\w+)(?::[^}]*)?\}|\$(\w+)|\$\{(\w+)(?:\.[^}]*)\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::[^}]*)?\}|\$([A-Za-z_]\w*)|\$\{(\w+)(?:\.[^}]*)\}")
 _FIXED = re.compile(r"\[\s*\d|\boffset\s+\d")
 _EXTREME = re.compile(r"\$\{(?:min|max)\}")
 

@@ -105,7 +105,7 @@ _NUMBERS = re.compile(r"\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:se
 
 def substituted(expression: str) -> str:
     """A dashboard's expression, as Grafana asks it of the raw samples."""
-    return _NUMBERS.sub("3600", _SUFFIXES.sub("", expression))
+    return _NUMBERS.sub("3600", _SUFFIXES.sub("", expression.replace("${step}", "1m")))
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}

@@ -8,6 +8,8 @@ from grafana.builder.model import NOW, TIER, Json, Link, Override, Panel, Query,
 from grafana.builder.selectors import filled_in
 from grafana.builder.units import unit_of
 
+# By a value as text, or by a pattern between slashes: what is shown in its place, and its colour.
+Words = Mapping[str, tuple[str, str]]
 # From which value on a colour holds; the first is that of all lower ones.
 Steps = tuple[tuple[float | None, str], ...]
 
@@ -20,6 +22,8 @@ WARN_FROM_1: Steps = ((None, "green"), (1, "orange"))
 # Of a share that should not get near 1, and of one that should.
 NEAR_FULL: Steps = ((None, "green"), (0.8, "yellow"), (0.95, "red"))
 NEAR_EMPTY: Steps = ((None, "red"), (0.1, "yellow"), (0.25, "green"))
+# Of a score that is 1 where nothing is known to be wrong.
+HEALTH: Steps = ((None, "red"), (0.5, "orange"), (0.8, "yellow"), (1, "green"))
 # Of 1 for well and 0 for not.
 UP: Steps = ((None, "red"), (1, "green"))
 # Of a share without good or bad: the more the warmer.
@@ -38,13 +42,16 @@ def thresholds(steps: Steps) -> Json:
     }
 
 
-def mapped(texts: Mapping[str, tuple[str, str]]) -> list[Json]:
-    """Words and colours in place of single values, by the value as text."""
-    options = {
-        value: {"text": text, "color": color, "index": number}
-        for number, (value, (text, color)) in enumerate(texts.items())
-    }
-    return [{"type": "value", "options": options}]
+def mapped(words: Words) -> list[Json]:
+    """Words and colours in place of values."""
+    plain, patterns = {}, []
+    for number, (value, (text, color)) in enumerate(words.items()):
+        result = {"text": text, "color": color, "index": number}
+        if value.startswith("/"):
+            patterns.append({"type": "regex", "options": {"pattern": value, "result": result}})
+        else:
+            plain[value] = result
+    return [*([{"type": "value", "options": plain}] if plain else []), *patterns]
 
 
 def timeseries(
@@ -155,7 +162,7 @@ def stat(
     height: int = 4,
     source: str = NOW,
     steps: Steps = PLAIN,
-    mappings: Mapping[str, tuple[str, str]] | None = None,
+    mappings: Words | None = None,
     decimals: int | None = None,
     background: bool = False,
     names: bool | None = None,
@@ -228,7 +235,7 @@ class Column:
     unit: str | None = None
     look: Literal["text", "colored", "bar"] = "text"
     steps: Steps = PLAIN
-    mappings: Mapping[str, tuple[str, str]] | None = None
+    mappings: Words | None = None
     width: int | None = None
     decimals: int | None = None
     links: tuple[Link, ...] = ()
@@ -236,11 +243,9 @@ class Column:
     @property
     def override(self) -> Override:
         """Its properties, by its title."""
-        display = {"text": "color-text", "colored": "color-background", "bar": "gradient-gauge"}
         properties: Json = {
             "unit": self.unit or unit_of(filled_in(self.expr)),
-            "custom.displayMode": display[self.look],  # until Grafana 9.5
-            "custom.cellOptions": _cell(self.look),
+            **_display(self.look),
             "thresholds": thresholds(self.steps),
         }
         if self.look == "bar":
@@ -254,6 +259,12 @@ class Column:
         if self.links:
             properties["links"] = [link.json for link in self.links]
         return by_name(self.title, **properties)
+
+
+def _display(look: str) -> Json:
+    """How a value is shown."""
+    until_9_5 = {"text": "color-text", "colored": "color-background", "bar": "gradient-gauge"}
+    return {"custom.displayMode": until_9_5[look], "custom.cellOptions": _cell(look)}
 
 
 def _cell(look: str) -> Json:
@@ -270,6 +281,7 @@ def table(
     labels: Mapping[str, str],
     links: Mapping[str, Link] | None = None,
     widths: Mapping[str, int] | None = None,
+    words: Mapping[str, Words] | None = None,
     sort: str = "",
     ascending: bool = False,
     labels_last: bool = False,
@@ -287,6 +299,7 @@ def table(
         labels: Titles of the labels that tell rows from another; one without a title is not shown.
         links: By a label's title, where a click on it leads.
         widths: In pixels, by a label's title.
+        words: By a label's title, words and colours for its values.
         sort: The title of the column that rows are sorted by.
         ascending: Whether the lowest come first.
         labels_last: Whether the labels come after the queries.
@@ -300,15 +313,16 @@ def table(
     shown = {label: text for label, text in labels.items() if text}
     order = [*values, *shown] if labels_last else [*shown, *values]
     organized = {
-        "excludeByName": dict.fromkeys(("Time", "__name__", *(set(labels) - set(shown))), True),
+        "excludeByName": dict.fromkeys(
+            ("Time", "__name__", *(label for label in labels if label not in shown)), True
+        ),
         "indexByName": {name: number for number, name in enumerate(order)},
         "renameByName": shown | values,
     }
-    fields = [
-        by_name(text, **_label(text, links or {}, widths or {}))
-        for text in shown.values()
-        if text in (links or {}) or text in (widths or {})
-    ]
+    special = {
+        text: _label(text, links or {}, widths or {}, words or {}) for text in shown.values()
+    }
+    fields = [by_name(text, **properties) for text, properties in special.items() if properties]
     queries = tuple(Query(column.expr) for column in columns)
     return Panel(
         *("table", title, description, queries),
@@ -334,12 +348,19 @@ def table(
     )
 
 
-def _label(title: str, links: Mapping[str, Link], widths: Mapping[str, int]) -> Json:
+def _label(
+    title: str,
+    links: Mapping[str, Link],
+    widths: Mapping[str, int],
+    words: Mapping[str, Words],
+) -> Json:
     properties: Json = {}
     if title in links:
         properties["links"] = [links[title].json]
     if title in widths:
         properties["custom.width"] = widths[title]
+    if title in words:
+        properties |= {"mappings": mapped(words[title]), **_display("text")}
     return properties
 
 
@@ -454,7 +475,7 @@ def state_timeline(
     title: str,
     description: str,
     *queries: Query,
-    mappings: Mapping[str, tuple[str, str]] | None = None,
+    mappings: Words | None = None,
     steps: Steps = PLAIN,
     unit: str | None = None,
     empty: str = "Nothing in this time range",

@@ -1,0 +1,96 @@
+"""What several dashboards ask in the same way: tables of processes and of XIDs."""
+
+from collections.abc import Mapping
+
+from grafana.builder.panels import WARMER, Column
+
+# How many rows a table of a fleet has, the largest first: more is neither read nor quick.
+MOST_ROWS = 200
+
+# The labels that tell one process from another, with their titles.
+PROCESS: Mapping[str, str] = {
+    "cluster": "Cluster",
+    "node": "Node",
+    "gpu": "GPU",
+    "name": "Process",
+    "pid": "PID",
+    "user": "User",
+    "job_id": "Job",
+    "container": "Container",
+    "namespace": "Namespace",
+    "pod": "Pod",
+    "type": "Kind",
+    "command": "Command",
+    "gpu_instance": "Instance",
+    "uuid": "",
+}
+_PROCESS = "cluster, node, gpu, uuid, pid, name, user, gpu_instance"
+_OWNER = "type, container, namespace, pod, job_id, command"
+
+# Labels of XIDs that a table of one GPU does not show.
+XID: Mapping[str, str] = {"cluster": "", "node": "", "gpu": "", "uuid": ""}
+_XID = "cluster, node, gpu, uuid, xid, meaning, advice"
+
+
+def largest_processes(scope: str) -> str:
+    """The processes that hold most memory now."""
+    return f"topk({MOST_ROWS}, sum by ({_PROCESS}) (gpu_process_memory_used_bytes{{{scope}}}))"
+
+
+def process_columns(scope: str) -> tuple[Column, ...]:
+    """What is known of each process now."""
+    held = largest_processes(scope)
+
+    def of_these(value: str) -> str:
+        return f"{value} and on ({_PROCESS}) {held}"
+
+    started = f"max by ({_PROCESS}) (gpu_process_start_time_seconds{{{scope}}})"
+    hour = f"gpu_process_memory_used_bytes{{{scope}}}[1h]"
+    return (
+        Column("Memory", held, unit="bytes", width=100),
+        Column(
+            "Most, 1 h",
+            of_these(f"sum by ({_PROCESS}) (max_over_time({hour}))"),
+            unit="bytes",
+            width=100,
+        ),
+        Column(
+            "Mean, 1 h",
+            of_these(f"sum by ({_PROCESS}) (avg_over_time({hour}))"),
+            unit="bytes",
+            width=100,
+        ),
+        Column(
+            "SM time",
+            of_these(f"sum by ({_PROCESS}) (gpu_process_sm_utilization_ratio{{{scope}}})"),
+            unit="percentunit",
+            look="bar",
+            steps=WARMER,
+            width=110,
+        ),
+        Column("Started", of_these(f"{started} * 1000"), unit="dateTimeAsIso", width=160),
+        Column("Runs for", of_these(f"time() - {started}"), unit="dtdurations", width=130),
+        Column(
+            "Seen",
+            f"max by ({_PROCESS}, {_OWNER}) (gpu_process_info{{{scope}}}) "
+            f"and on ({_PROCESS}) {held}",
+            unit="short",
+            mappings={"1": ("now", "text")},
+            width=70,
+        ),
+    )
+
+
+def xid_columns(scope: str) -> tuple[Column, ...]:
+    """When each XID came last within the time range, and how often; on the time range's tier."""
+
+    def explained(value: str) -> str:
+        return f'sum by ({_XID}) (label_copy({value}, "xid", "meaning", "xid", "advice"))'
+
+    last = f"max_over_time(gpu_xid_last_timestamp_seconds{{{scope}}}[$__range])"
+    times = f"increase(gpu_xid_errors_total{{{scope}}}[$__range])"
+    begin = "${__from:date:seconds}"
+    return (
+        Column("Last", explained(f"({last} >= {begin}) * 1000"), unit="dateTimeAsIso", width=160),
+        Column("Times", explained(f"({times} > 0)"), unit="short", width=70),
+    )
