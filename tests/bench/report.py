@@ -71,8 +71,8 @@ gpuglass's own page: the floor for whatever answers with them. {on}
   TCP connection each; from before connect to the last byte; random pauses of 50 to 150 ms. All
   read the GPUs every second, their default. *Where fresh*: only the scrapes that were answered
   with another page than the one before, and so were the first to meet a frame of readings.
-  gpuglass writes the lines of changed values when a round of readings is in, 50 ms after its
-  tick: a scrape joins and compresses, and rarely pays for the rest of the rendering.
+  gpuglass writes its page when a round of readings is in, 50 ms after its tick, in the forms
+  (plain, gzip) that somebody asked for within the last two intervals: a scrape rarely pays for it.
 - *CPU*: user and system seconds of the process and its children in windows of {window} s, at 1 s
   sampling, with 4 gzip scrapes.
 - *Memory*: at the end of each window. PSS divides a page that several processes share among them

@@ -111,14 +111,17 @@ async def test_a_round_is_written_when_it_is_in_and_not_again_when_it_is_asked_f
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exporter = Exporter(replace(SETTINGS, groups={"core": 60.0}), [])
-    written = 0
+    written: list[str] = []
+    monkeypatch.setattr(exporter._page, "update", lambda blocks: written.append("lines"))
+    monkeypatch.setattr(exporter._page, "text", lambda openmetrics: str(openmetrics).encode())
 
-    def count(blocks: object) -> None:
-        nonlocal written
-        written += 1
+    def compress(page: bytes) -> bytes:
+        written.append("gzip")
+        return page
 
-    monkeypatch.setattr(exporter._page, "update", count)
-    exporter.page()
+    monkeypatch.setattr("gpuglass.pipeline.exporter._compress", compress)
+    exporter.page(gzip=True)
+    assert written == ["lines", "gzip"]
     told = asyncio.StreamReader()
     tasks = [
         asyncio.create_task(exporter._write_ahead()),
@@ -127,10 +130,13 @@ async def test_a_round_is_written_when_it_is_in_and_not_again_when_it_is_asked_f
     one_round: list[frames.Frame] = [driver(), announce(UTILIZATION), reading(1.0, 0.5)]
     one_round.append(frames.Alive([]))
     told.feed_data(b"".join(map(frames.encode, one_round)))
-    await until(lambda: written == 2)
+    await until(lambda: len(written) == 4)
     await asyncio.sleep(0.05)
+    exporter.page(gzip=True)
     exporter.page()
-    assert written == 2
+    assert written == ["lines", "gzip"] * 2
+    exporter.page(openmetrics=True, gzip=True)
+    assert written == ["lines", "gzip"] * 2 + ["gzip"]
     for task in tasks:
         task.cancel()
 

@@ -126,7 +126,8 @@ class Exporter:
         self._tasks: list[asyncio.Task[None]] = []
         self._cache: dict[tuple[bool, bool], bytes] = {}
         self._updated_at = 0.0
-        self._asked_at = 0.0
+        # When somebody last asked for the page in each form: OpenMetrics or not, gzip or not.
+        self._asked_at: dict[tuple[bool, bool], float] = {}
 
     def start(self) -> None:
         """Start reading; needs a running event loop."""
@@ -194,13 +195,10 @@ class Exporter:
         Returns:
             The body of the answer.
         """
-        now = self._asked_at = time.monotonic()
+        now = self._asked_at[openmetrics, gzip] = time.monotonic()
         if self._is_old(now):
             self._update(now)
-        key = openmetrics, gzip
-        if key not in self._cache:
-            self._cache[key] = self._render(openmetrics, gzip)
-        return self._cache[key]
+        return self._form(openmetrics, gzip)
 
     def _open_kernel_log(self) -> KernelLog | None:
         path = self._settings.kernel_log
@@ -229,12 +227,14 @@ class Exporter:
         self._cache.clear()
         self._updated_at = now
 
-    def _render(self, openmetrics: bool, gzip: bool) -> bytes:
-        if gzip:
-            plain = self._cache.get((openmetrics, False)) or self._render(openmetrics, False)
-            self._cache[openmetrics, False] = plain
-            return _compress(plain)
-        return self._page.text(openmetrics)
+    def _form(self, openmetrics: bool, gzip: bool) -> bytes:
+        """The page in one of its forms."""
+        key = openmetrics, gzip
+        if key not in self._cache:
+            self._cache[key] = (
+                _compress(self._form(openmetrics, False)) if gzip else self._page.text(openmetrics)
+            )
+        return self._cache[key]
 
     def _blocks(self, now: float) -> list[Block]:
         blocks, statuses = self._hosts.blocks(now)
@@ -249,7 +249,7 @@ class Exporter:
         return blocks + self._self.blocks(statuses)
 
     async def _write_ahead(self) -> None:
-        """Write the lines of each round of readings when it is in: a scrape then joins them only.
+        """Write the page when a round of readings is in, in the forms that somebody will ask for.
 
         For somebody who asks less often than the GPUs are read most rounds would be written for
         nobody.
@@ -257,9 +257,14 @@ class Exporter:
         while True:
             await self._devices.round.wait()
             self._devices.round.clear()
-            now = time.monotonic()
-            if now - self._asked_at < _OFTEN * self._settings.fast:
-                self._update(now)
+            since = time.monotonic() - _OFTEN * self._settings.fast
+            forms = [form for form, asked_at in self._asked_at.items() if asked_at > since]
+            if forms:
+                self._update(time.monotonic())
+            for form in forms:
+                # A scrape need not wait for the forms of others.
+                await asyncio.sleep(0)
+                self._form(*form)
 
     async def _watch_processes(self) -> None:
         while True:
