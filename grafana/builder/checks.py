@@ -154,6 +154,8 @@ def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
             yield f"{target['refId']} has a fixed range, which fits only some tiers: {expr}"
         if uid == NOW and _EXTREME.search(expr):
             yield f"{target['refId']} asks {NOW} for what only tiers have: {expr}"
+        if uid == NOW and "$__range" in expr:
+            yield f"{target['refId']} asks {NOW} for the whole range, of which it may lack a part"
         if uid == NOW and target["range"]:
             yield f"{target['refId']} draws the time range from {NOW}, which forgets soon"
         said = list(_names(expr, chosen, target["legendFormat"]))

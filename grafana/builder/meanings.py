@@ -103,6 +103,8 @@ RECOVERIES: Words = {
     "6": ("reset the bus", "red"),
     "7": ("reboot the system", "red"),
 }
+# By the value of up.
+STATES: Words = {"0": ("offline", "red"), "1": ("online", "green")}
 # By the value of gpu_up.
 ANSWERS: Words = {"0": ("lost or silent", "red"), "1": ("answers", "green")}
 # By the value of gpu_fabric_healthy.

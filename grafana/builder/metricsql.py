@@ -100,7 +100,9 @@ def _matchers(tokens: list[tuple[str, str]]) -> dict[str, str]:
 
 # What Grafana puts in before it asks: suffixes of names, and numbers.
 _SUFFIXES = re.compile(r"\$\{(?:min|max)\}")
-_NUMBERS = re.compile(r"\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:seconds)?\}")
+_NUMBERS = re.compile(
+    r"\$\{step\}|\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:seconds)?\}"
+)
 
 
 def substituted(expression: str) -> str:

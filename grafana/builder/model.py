@@ -122,6 +122,7 @@ class Panel:
         transformations: By Grafana's id, in order.
         links: Where a click on a value leads.
         repeat: The variable for each of whose values the panel is drawn once.
+        points: How many points it can show at most, where that is not a matter of its width.
     """
 
     kind: str
@@ -141,6 +142,7 @@ class Panel:
     transformations: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     links: tuple[Link, ...] = ()
     repeat: str | None = None
+    points: int | None = None
 
     @property
     def id(self) -> int:
@@ -180,6 +182,8 @@ class Panel:
             made["transformations"] = [
                 {"id": name, "options": dict(options)} for name, options in self.transformations
             ]
+        if self.points:
+            made["maxDataPoints"] = self.points
         if self.repeat:
             made |= {"repeat": self.repeat, "repeatDirection": "h", "maxPerRow": 4}
         return made

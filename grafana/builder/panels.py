@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from grafana.builder.model import NOW, TIER, Json, Link, Override, Panel, Query, by_name, letter
 from grafana.builder.selectors import filled_in
@@ -371,29 +371,17 @@ def matrix(
     *,
     rows: str,
     columns: str,
-    steps: Steps,
     unit: str | None = None,
     empty: str = "none",
     width: int = 24,
     height: int = 9,
     links: tuple[Link, ...] = (),
-    color: str = "thresholds",
 ) -> Panel:
-    """A map: a line for each value of one label, a column for each of another, coloured cells.
+    """A map of values from 0 to 1: a line for each value of a label, a column for each of another.
 
     Only lines that are seen are drawn, so thousands of them cost nothing.
     """
-    transformations: list[tuple[str, Mapping[str, Any]]] = [
-        (
-            "groupingToMatrix",
-            {
-                "rowField": rows,
-                "columnField": columns,
-                "valueField": "Value",
-                "emptyValue": "null",
-            },
-        ),
-    ]
+    fields = {"rowField": rows, "columnField": columns, "valueField": "Value"}
     return Panel(
         *("table", title, description, (query,)),
         source=NOW,
@@ -404,8 +392,7 @@ def matrix(
         width=width,
         height=height,
         defaults={
-            "color": {"mode": color},
-            "thresholds": thresholds(steps),
+            "color": {"mode": "continuous-BlYlRd"},
             "min": 0,
             "max": 1,
             "custom": {
@@ -427,7 +414,7 @@ def matrix(
             ),
         ),
         options={"showHeader": True, "footer": {"show": False, "reducer": ["sum"], "fields": ""}},
-        transformations=tuple(transformations),
+        transformations=(("groupingToMatrix", {**fields, "emptyValue": "null"}),),
         links=links,
     )
 
@@ -517,7 +504,7 @@ def status_history(
     title: str,
     description: str,
     *queries: Query,
-    steps: Steps,
+    top: float = 1,
     unit: str | None = None,
     empty: str = "Nothing in this time range",
     width: int = 24,
@@ -525,7 +512,7 @@ def status_history(
     source: str = TIER,
     links: tuple[Link, ...] = (),
 ) -> Panel:
-    """Coloured cells over time, a line for each series: values that are compared at a glance."""
+    """Coloured cells over time, a line for each series: the nearer to ``top`` the warmer."""
     return Panel(
         *("status-history", title, description, queries),
         source=source,
@@ -534,8 +521,9 @@ def status_history(
         width=width,
         height=height,
         defaults={
-            "color": {"mode": "thresholds"},
-            "thresholds": thresholds(steps),
+            "color": {"mode": "continuous-BlYlRd"},
+            "min": 0,
+            "max": top,
             "custom": {"lineWidth": 0, "fillOpacity": 85},
         },
         options={
@@ -546,6 +534,7 @@ def status_history(
             "tooltip": {"mode": "single", "sort": "none"},
         },
         links=links,
+        points=100,  # Grafana draws no cell narrower than two pixels
     )
 
 

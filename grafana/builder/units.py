@@ -43,10 +43,12 @@ def unit_of(expr: str) -> str:
     Raises:
         ValueError: It is not a plain one, or its metrics differ in unit: it has to be given.
     """
+    # What stands behind these only chooses.
+    expr = re.split(r"\b(?:and|unless|if|ifnot)\b", expr)[0]
     found = named(substituted(expr))
     if _ARITHMETIC.search(re.sub(r'"[^"]*"|\[[^]]*\]', "", expr)):
         raise ValueError(f"give the unit of {expr}: it is calculated")
-    if found.functions & _COUNTS:
+    if found.functions & _COUNTS or re.search(r"\bbool\b", expr):
         return "short"
     units = {_base_unit(metric) for metric in found.metrics}
     if len(units) != 1:

@@ -40,7 +40,8 @@ def test_own_check_finds_nothing(make: Any) -> None:
 
 
 def graph(board: Board) -> Board:
-    return next(p for p in panels_of(board) if p["type"] == "timeseries")
+    """One with curves of what is recorded."""
+    return next(p for p in panels_of(board) if p["title"] == "Busy by cluster")
 
 
 def change(what: str, board: Board) -> None:

@@ -54,6 +54,17 @@ def _gpu() -> tuple[Record, ...]:
             f"avg_over_time({_USED}[5m]) / {_TOTAL}",
         ),
         Record(
+            *(GPU, "power_ratio", "avg5m", "Power draw as a share of the limit that is in force"),
+            "avg_over_time(gpu_power_watts[5m])\n"
+            '/ ignoring (limit) gpu_power_limit_watts{limit="enforced"}',
+        ),
+        Record(
+            *(GPU, "temperature_ratio", "max5m"),
+            "Highest temperature of the core, as a share of that at which it slows down",
+            'max_over_time(gpu_temperature_celsius{sensor="core"}[5m])\n'
+            '/ ignoring (sensor, limit) gpu_temperature_limit_celsius{limit="slowdown"}',
+        ),
+        Record(
             *(GPU, "throttled_ratio", "avg5m"),
             "Share of 5 minutes in which the reason held the clocks down",
             f"clamp_max({_THROTTLED}, 1)",
@@ -106,7 +117,7 @@ def _owner(level: Level) -> tuple[Record, ...]:
 
 SUBJECT = Subject(
     "utilization",
-    "How busy GPUs are, how full their memory is, and what holds their clocks down.",
+    "How busy, full and hot GPUs are, and what holds their clocks down.",
     (
         *_gpu(),
         *(record for level in PLACES for record in _place(level)),
