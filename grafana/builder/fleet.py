@@ -211,7 +211,8 @@ def _map_and_alerts() -> Row:
             "What fires now, newest first. The page of an alert in docs/runbooks says what to do.",
             Column(
                 "Since",
-                'max by (severity, alertname, node, gpu, action) (ALERTS_FOR_STATE{$nodes,severity!="none"} '
+                "max by (severity, alertname, node, gpu, action) "
+                '(ALERTS_FOR_STATE{$nodes,severity!="none"} '
                 'and ignoring (alertstate) ALERTS{$nodes,alertstate="firing"}) * 1000',
                 unit="dateTimeFromNow",
             ),

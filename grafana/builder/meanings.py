@@ -13,6 +13,7 @@ SEVERITIES: Words = {severity.value: (severity.value, color) for severity, color
 # By the label of alerts.
 ACTIONS: Words = {
     "restart-node": ("Drain the node and restart it", "red"),
+    "replace": ("Replace the card", "red"),
     "reset-gpu": ("Drain the GPU and reset it", "red"),
     "plan-reset": ("Reset the GPU when it is free", "orange"),
     "inspect": ("Look at it", "orange"),
