@@ -5,11 +5,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from grafana.builder import card, fleet
+from grafana.builder import card, fleet, jobs, processes
 from grafana.builder.checks import complaints
 from grafana.builder.layout import built, page
 
-DASHBOARDS = (fleet.dashboard, card.dashboard)
+DASHBOARDS = (fleet.dashboard, card.dashboard, processes.dashboard, jobs.dashboard)
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
 
 

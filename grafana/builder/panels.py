@@ -219,7 +219,7 @@ class Column:
     """A column of a table: what a query answers for each row.
 
     Attributes:
-        title: At its head.
+        title: At its head; without one it is not shown, and only adds its labels to the rows.
         expr: MetricsQL; its series have the labels of the table's rows and no others.
         unit: Grafana's unit where it does not follow from the query.
         look: How a value is shown: as text, on a coloured ground, or as a bar from 0 to 1.
@@ -310,12 +310,12 @@ def table(
     """
     value = {"Value": columns[0].title} if len(columns) == 1 else {}
     values = {f"Value #{letter(n)}": column.title for n, column in enumerate(columns)} | value
+    unseen = [name for name, text in {**labels, **values}.items() if not text]
+    values = {name: text for name, text in values.items() if text}
     shown = {label: text for label, text in labels.items() if text}
     order = [*values, *shown] if labels_last else [*shown, *values]
     organized = {
-        "excludeByName": dict.fromkeys(
-            ("Time", "__name__", *(label for label in labels if label not in shown)), True
-        ),
+        "excludeByName": dict.fromkeys(("Time", "__name__", *unseen), True),
         "indexByName": {name: number for number, name in enumerate(order)},
         "renameByName": shown | values,
     }
@@ -338,7 +338,7 @@ def table(
             "thresholds": thresholds(PLAIN),
             "custom": {"align": "auto", "filterable": True, "minWidth": 60},
         },
-        overrides=(*fields, *(column.override for column in columns)),
+        overrides=(*fields, *(column.override for column in columns if column.title)),
         options={
             "showHeader": True,
             "footer": {"show": False, "reducer": ["sum"], "fields": ""},

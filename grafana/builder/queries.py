@@ -25,6 +25,10 @@ PROCESS: Mapping[str, str] = {
     "uuid": "",
 }
 _PROCESS = "cluster, node, gpu, uuid, pid, name, user, gpu_instance"
+# Of those that ended, what they ran in is not kept.
+ENDED: Mapping[str, str] = {
+    label: title for label, title in PROCESS.items() if label in _PROCESS.split(", ")
+}
 _OWNER = "type, container, namespace, pod, job_id, command"
 
 # Labels of XIDs that a table of one GPU does not show.
@@ -71,12 +75,9 @@ def process_columns(scope: str) -> tuple[Column, ...]:
         Column("Started", of_these(f"{started} * 1000"), unit="dateTimeAsIso", width=160),
         Column("Runs for", of_these(f"time() - {started}"), unit="dtdurations", width=130),
         Column(
-            "Seen",
+            "",
             f"max by ({_PROCESS}, {_OWNER}) (gpu_process_info{{{scope}}}) "
             f"and on ({_PROCESS}) {held}",
-            unit="short",
-            mappings={"1": ("now", "text")},
-            width=70,
         ),
     )
 
@@ -93,4 +94,30 @@ def xid_columns(scope: str) -> tuple[Column, ...]:
     return (
         Column("Last", explained(f"({last} >= {begin}) * 1000"), unit="dateTimeAsIso", width=160),
         Column("Times", explained(f"({times} > 0)"), unit="short", width=70),
+    )
+
+
+def ended_columns() -> tuple[Column, ...]:
+    """What is known of each process that left within the time range; on the time range's tier."""
+    held = "gpu_process_memory_used_bytes{$owners}[$__range]"
+    most = "gpu_process_memory_used_bytes${max}{$owners}[$__range]"
+    last = f"tlast_over_time({held})"
+    # Its node was asked after that, so it is not only that nobody knows of later.
+    asked = 'max by (instance) (tlast_over_time(up{job="gpu",$nodes}[$__range]))'
+    ended = f"topk({MOST_ROWS}, {last} < on (instance) group_left () ({asked} - 90))"
+    started = "last_over_time(gpu_process_start_time_seconds{$owners}[$__range])"
+
+    def of_these(value: str) -> str:
+        return f"sum by ({_PROCESS}) ({value} and {ended})"
+
+    def moment(title: str, value: str) -> Column:
+        return Column(title, value, unit="dateTimeAsIso", width=160)
+
+    return (
+        Column("Most memory", of_these(f"max_over_time({most})"), unit="bytes", width=110),
+        Column("Mean memory", of_these(f"avg_over_time({held})"), unit="bytes", width=110),
+        Column("Lived", of_these(f"({last} - {started})"), unit="dtdurations", width=130),
+        moment("Started", of_these(f"{started} * 1000")),
+        moment("First seen", of_these(f"tfirst_over_time({held}) * 1000")),
+        moment("Last seen", f"sum by ({_PROCESS}) ({ended}) * 1000"),
     )
