@@ -46,10 +46,10 @@ probe-hardware: $(VENV)/installed ## Learn what only a real GPU can tell, into a
 	$(BIN)/python -m tests.hardware --out $(OUT)
 
 docs: $(VENV)/installed ## Build the lists of metrics, the runbooks' index, the dashboards, and the rules that follow from the catalogue
-	$(BIN)/python docs/build_metrics.py
-	$(BIN)/python docs/build_records.py
-	$(BIN)/python docs/build_alerts.py
-	$(BIN)/python docs/build_rollups.py
+	$(BIN)/python -m docs.build_metrics
+	$(BIN)/python -m docs.build_records
+	$(BIN)/python -m docs.build_alerts
+	$(BIN)/python -m docs.build_rollups
 	$(BIN)/python -m grafana.builder
 
 build: $(VENV)/installed ## Build the wheel and the source archive into dist/

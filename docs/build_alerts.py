@@ -4,14 +4,13 @@ The rules in victoriametrics/rules/alerts/xids.yml, docs/runbooks/xid-N.md for e
 somebody, and docs/runbooks/README.md out of the rules and the first paragraphs of the runbooks.
 """
 
-import argparse
-import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from docs import writer
 
 from gpuglass.catalogue.xid_table import XIDS, Class, Severity, Xid, codes
 
@@ -301,24 +300,5 @@ def files() -> Iterable[tuple[Path, str]]:
     yield RUNBOOKS / "README.md", index()
 
 
-def main() -> None:
-    """Write the files, or with --check only say which are not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if one differs")
-    check = parser.parse_args().check
-    built = dict(files())
-    left = [path for path in RUNBOOKS.glob("xid-*.md") if path not in built]
-    if check:
-        wrong = [p for p, text in built.items() if not p.exists() or p.read_text("utf-8") != text]
-        if wrong or left:
-            names = ", ".join(path.name for path in [*wrong, *left])
-            sys.exit(f"{names}: not what the XID table and the rules say; run make docs")
-        return
-    for path, text in built.items():
-        path.write_text(text, "utf-8")
-    for path in left:
-        path.unlink()
-
-
 if __name__ == "__main__":
-    main()
+    writer.main(__doc__, dict(files()), "the XID table and the rules", RUNBOOKS.glob("xid-*.md"))

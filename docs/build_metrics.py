@@ -1,13 +1,12 @@
 """Builds docs/metrics.md from the catalogue and docs/peers.yml: `make docs`."""
 
-import argparse
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from docs import writer
 
 from gpuglass.catalogue import exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric
@@ -81,15 +80,5 @@ def _comparison(peers: dict[str, Any]) -> Iterable[str]:
             yield f"| {' | '.join([row['fact'], own, *theirs])} |\n"
 
 
-def main() -> None:
-    """Write the page, or with --check only say whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(), "utf-8")
-    elif PAGE.read_text("utf-8") != page():
-        sys.exit(f"{PAGE.name} is not what the catalogue says; run make docs")
-
-
 if __name__ == "__main__":
-    main()
+    writer.main(__doc__, {PAGE: page()}, "the catalogue and peers.yml")

@@ -1,11 +1,11 @@
 """Builds the recording rules and their page from the catalogue's records: `make docs`."""
 
-import argparse
 import re
-import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
+
+from docs import writer
 
 from gpuglass.catalogue.records import SUBJECTS
 from gpuglass.catalogue.records.model import DELAY, INTERVAL, Record, Subject
@@ -73,24 +73,5 @@ def files() -> Iterable[tuple[Path, str]]:
     yield PAGE, page()
 
 
-def main() -> None:
-    """Write the files, or with --check only say which are not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if one differs")
-    check = parser.parse_args().check
-    built = dict(files())
-    left = [path for path in RULES.glob("*.yml") if path not in built]
-    if check:
-        wrong = [p for p, text in built.items() if not p.exists() or p.read_text("utf-8") != text]
-        if wrong or left:
-            names = ", ".join(path.name for path in [*wrong, *left])
-            sys.exit(f"{names}: not what the catalogue says; run make docs")
-        return
-    for path, text in built.items():
-        path.write_text(text, "utf-8")
-    for path in left:
-        path.unlink()
-
-
 if __name__ == "__main__":
-    main()
+    writer.main(__doc__, dict(files()), there=RULES.glob("*.yml"))

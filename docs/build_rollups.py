@@ -4,11 +4,11 @@ Which values of a metric a tier keeps follows from the metric's rollup policy, s
 needs no rule of its own. Each rule takes fewer names than VictoriaMetrics looks up one by one.
 """
 
-import argparse
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from docs import writer
 
 from gpuglass.catalogue import exporter, gpu, host, keeper, rollups
 from gpuglass.catalogue.model import Metric, Rollup
@@ -91,18 +91,5 @@ def _group(name: str, step: str, function: str, names: str, more: str = "") -> s
     return _GROUP.format(name=name, step=step, function=function, names=wrapped, more=more)
 
 
-def main() -> None:
-    """Write the rules, or with --check only say whether they are up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
-    check = parser.parse_args().check
-    for path, text in pages().items():
-        if not check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, "utf-8")
-        elif not path.exists() or path.read_text("utf-8") != text:
-            sys.exit(f"{path.name} is not what the catalogue says; run make docs")
-
-
 if __name__ == "__main__":
-    main()
+    writer.main(__doc__, pages())

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.integration.stack import ROOT, Labels, Program, environment, get, wait_for
@@ -93,7 +94,8 @@ class Storages:
             self._marks += 1
             mark = f'delivered{{mark="{self._marks}"}}'
             self.push([f"{mark} 1 {START * 1000}"])
-            wait_for("vmagent has handed on what it holds", lambda: self._visible(mark))  # noqa: B023
+            visible = partial(self._visible, mark)
+            wait_for("vmagent has handed on what it holds", visible)
 
     def _visible(self, selector: str) -> bool:
         self.flush("raw")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gpuglass.keeper.rollups.plan import RULES, SCRAPE, Replay
-from gpuglass.keeper.rollups.replay import Replayer, ReplayError, Stopped, selector
+from gpuglass.keeper.rollups.replay import Replayer, ReplayError, StoppedError, selector
 
 REPLAY = Replay(SCRAPE, ("n1", "n.2"), 1_800_000_060, 1_800_000_060)
 
@@ -83,7 +83,7 @@ def test_it_is_given_up_when_the_keeper_ends(tmp_path: Path) -> None:
     stop = threading.Event()
     waiting = replayer(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600", stop)
     threading.Timer(0.3, stop.set).start()
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         waiting.run(REPLAY)
     pid = int((tmp_path / "pid").read_text())
     assert not Path(f"/proc/{pid}/cmdline").exists()

@@ -59,28 +59,24 @@ def _money(level: Level, energy: str, allocated: str) -> tuple[Record, ...]:
     )
 
 
-def _energy(level: Level, energy: str) -> Record:
-    return Record(*(level, "energy_joules", "increase", "Energy used"), energy)
-
-
 def _place(level: Level) -> tuple[Record, ...]:
-    energy = aggregate("sum", level, f"increase(gpu_energy_joules_total[{INTERVAL}])")
-    held = aggregate("sum", level, f"increase(gpu_allocated_seconds_total[{INTERVAL}])")
     power = aggregate("sum", level, "gpu_power_watts")
-    return (
-        Record(*(level, "power_watts", "sum", "Power draw of all GPUs now"), power),
-        _energy(level, energy),
-        *_money(level, energy, held),
-    )
+    now = Record(*(level, "power_watts", "sum", "Power draw of all GPUs now"), power)
+    return now, *_used(level, "gpu")
 
 
 def _owner(level: Level) -> tuple[Record, ...]:
-    energy = aggregate("sum", level, f"increase(gpu_owner_energy_joules_total[{INTERVAL}])")
-    held = aggregate("sum", level, f"increase(gpu_owner_allocated_seconds_total[{INTERVAL}])")
     power = aggregate("sum", level, "rate(gpu_owner_energy_joules_total[5m])")
+    mean = Record(*(level, "power_watts", "avg5m", "Power draw, the mean of 5 minutes"), power)
+    return mean, *_used(level, "gpu_owner")
+
+
+def _used(level: Level, of: str) -> tuple[Record, ...]:
+    """Energy and what follows from it, of counters whose names begin with ``of``."""
+    energy = aggregate("sum", level, f"increase({of}_energy_joules_total[{INTERVAL}])")
+    held = aggregate("sum", level, f"increase({of}_allocated_seconds_total[{INTERVAL}])")
     return (
-        Record(*(level, "power_watts", "avg5m", "Power draw, the mean of 5 minutes"), power),
-        _energy(level, energy),
+        Record(*(level, "energy_joules", "increase", "Energy used"), energy),
         *_money(level, energy, held),
     )
 

@@ -15,7 +15,7 @@ from gpuglass.keeper.reporter import Reporter
 from gpuglass.keeper.rollups import plan
 from gpuglass.keeper.rollups.ledger import Ledger
 from gpuglass.keeper.rollups.plan import Tier
-from gpuglass.keeper.rollups.replay import Replayer, Stopped
+from gpuglass.keeper.rollups.replay import Replayer, StoppedError
 from gpuglass.keeper.rollups.run import Run
 from gpuglass.keeper.victoriametrics import QueryError
 
@@ -83,7 +83,7 @@ class RollupKeeper:
             self._look(run, now)
         except QueryError as error:
             run.troubles.append(str(error))
-        except Stopped:
+        except StoppedError:
             return
         self._report(run)
         self._take(run, now, time.monotonic() - began)

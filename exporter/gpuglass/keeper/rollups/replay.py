@@ -26,7 +26,7 @@ class ReplayError(Exception):
     """Not all windows arrived in the tier; the text says why."""
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the keeper ends
+class StoppedError(Exception):
     """The keeper ends; what was under way was given up."""
 
 
@@ -53,7 +53,7 @@ class Replayer:
 
         Raises:
             ReplayError: Some may be missing.
-            Stopped: The keeper ends.
+            StoppedError: The keeper ends.
         """
         try:
             with tempfile.TemporaryFile() as log:
@@ -97,7 +97,7 @@ class Replayer:
                     return process.wait(_GLANCE)
                 except subprocess.TimeoutExpired:
                     if self._stop.is_set():
-                        raise Stopped from None
+                        raise StoppedError from None
             raise ReplayError(f"no end within {_TIMEOUT:g} s; given up")
         finally:
             if process.poll() is None:

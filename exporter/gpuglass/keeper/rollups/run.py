@@ -6,7 +6,7 @@ import time
 from gpuglass.keeper.rollups import plan
 from gpuglass.keeper.rollups.ledger import Counts, Ledger
 from gpuglass.keeper.rollups.plan import Source, Span, Tier
-from gpuglass.keeper.rollups.replay import Replayer, ReplayError, Stopped
+from gpuglass.keeper.rollups.replay import Replayer, ReplayError, StoppedError
 from gpuglass.keeper.victoriametrics import QueryError
 
 
@@ -56,7 +56,7 @@ class Run:
 
         Raises:
             QueryError: A storage does not answer.
-            Stopped: The keeper ends.
+            StoppedError: The keeper ends.
         """
         self._started = self._ledger.tier_started()
         differing = self._differing(spans)
@@ -120,7 +120,7 @@ class Run:
 
     def _replayed(self, replay: plan.Replay) -> bool:
         if self._stop.is_set():
-            raise Stopped
+            raise StoppedError
         try:
             self._replayer.run(replay)
         except ReplayError as error:
@@ -145,7 +145,7 @@ class Run:
 
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(max(0.0, seconds)):
-            raise Stopped
+            raise StoppedError
 
 
 def _size(counts: Counts) -> int:
