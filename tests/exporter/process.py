@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -123,7 +124,7 @@ def run(
 
 
 class Serve:
-    """`gpuglass serve` on a free port of the loopback."""
+    """`gpuglass serve` on a free port of the loopback, asked over TLS where there is a context."""
 
     def __init__(
         self,
@@ -131,7 +132,9 @@ class Serve:
         driver: Path | None,
         scenario: Path,
         more: Mapping[str, str],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.tls = tls
         self.port = free_port()
         command = [*GPUGLASS, "serve", "--web.listen-address", f"127.0.0.1:{self.port}"]
         self._log = ""
@@ -145,7 +148,7 @@ class Serve:
         self.wait(lambda: self.get("/-/healthy").status == 200)
 
     def get(self, path: str = "/metrics", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = self.connection()
         try:
             names = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("GET", path, headers=names)
@@ -153,6 +156,11 @@ class Serve:
             return Answer(response.status, dict(response.getheaders()), response.read())
         finally:
             connection.close()
+
+    def connection(self) -> http.client.HTTPConnection:
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.tls)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
 
     def page(self) -> Page:
         answer = self.get()

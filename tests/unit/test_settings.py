@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import click
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given
@@ -152,6 +153,7 @@ folders = st.sampled_from(["/", "/usr", "/etc"])
 VALID: dict[str, st.SearchStrategy[Any]] = {
     "web.listen-address": st.lists(addresses, min_size=1, max_size=3),
     "web.telemetry-path": st.from_regex(r"/[a-z0-9/_.-]{0,10}", fullmatch=True),
+    "web.config.file": folders,
     "web.max-requests": st.integers(1, 10_000),
     "web.timeout": durations.filter(lambda text: not text.endswith("ms")),
     "node.name": st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
@@ -214,7 +216,7 @@ def test_a_file_means_what_the_flags_mean(
 ) -> None:
     path = tmp_path / "settings.yml"
     path.write_text(yaml.safe_dump(nested(chosen, seed), default_flow_style=flow))
-    assert settings_file.problems(serve.command, path) == []
+    assert settings_file.load(serve.command, click.Context(serve.command), path)[1] == []
     assert values(file=path) == values(*as_flags(chosen))
 
 
@@ -243,7 +245,7 @@ yaml_like = st.text("abcnode.iw: -[]{}&*!|>'\"#%@`\n\t?<=~0159éx,", max_size=60
 def test_any_file_is_read_or_refused_in_lines(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "settings.yml"
     path.write_bytes(content)
-    for problem in settings_file.problems(serve.command, path):
+    for problem in settings_file.load(serve.command, click.Context(serve.command), path)[1]:
         assert problem.startswith(f"{path}:")
         assert len(problem.splitlines()) == 1
 

@@ -95,6 +95,13 @@ RELEASED_UNTIL = Metric(
     unit="seconds",
     digits=0,
 )
+WEB_CONFIGURATION_VALID = Metric(
+    "gpuglass_web_configuration_valid",
+    Type.GAUGE,
+    "1 if the web configuration file is in force as it is now, 0 if an earlier version of it is; "
+    "only there with --web.config.file",
+    "--web.config.file",
+)
 PROCESS_CPU = Metric(
     "gpuglass_process_cpu_seconds_total",
     Type.COUNTER,

@@ -8,13 +8,13 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from gpuglass.catalogue.groups import CORE, GROUPS, intervals
 from gpuglass.cli import logs
-from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
+from gpuglass.cli.settings import FileError, SettingsCommand, config_file_option, duration
 from gpuglass.host import registry
 from gpuglass.host.cards import Cards
 from gpuglass.owners import OwnerPaths
@@ -87,6 +87,12 @@ def _interval_flags(command: Any) -> Any:
     default="/metrics",
     show_default=True,
     help="Path of the metrics.",
+)
+@click.option(
+    "--web.config.file",
+    "web_config",
+    type=click.Path(path_type=Path),
+    help="TLS, users and headers, as Prometheus's exporters take them; read again when it changes.",
 )
 @click.option(
     "--web.max-requests",
@@ -242,6 +248,7 @@ def _interval_flags(command: Any) -> Any:
 def command(
     listen_addresses: list[tuple[str, int]],
     telemetry_path: str,
+    web_config: Path | None,
     max_requests: int,
     web_timeout: float,
     node_name: str,
@@ -296,7 +303,8 @@ def command(
         asyncio.run(_print(exporter))
     else:
         limits = (max_requests, web_timeout)
-        asyncio.run(_serve(exporter, listen_addresses, telemetry_path, limits, control_socket))
+        web = _Web(listen_addresses, telemetry_path, web_config, limits)
+        asyncio.run(_serve(exporter, web, control_socket))
 
 
 def _gpu_intervals(fast: float, slow: float, others: Mapping[str, Any]) -> dict[str, float]:
@@ -324,26 +332,37 @@ async def _print(exporter: Any) -> None:
     await exporter.stop()
 
 
-async def _serve(
-    exporter: Any,
-    addresses: list[tuple[str, int]],
-    telemetry_path: str,
-    limits: tuple[int, float],
-    control_socket: Path | None,
-) -> None:
+class _Web(NamedTuple):
+    """What the user wants of the HTTP side."""
+
+    addresses: list[tuple[str, int]]
+    telemetry_path: str
+    config: Path | None
+    limits: tuple[int, float]
+
+
+async def _serve(exporter: Any, wanted: _Web, control_socket: Path | None) -> None:
     # First of all, so that the probe starts while this process imports its web server.
     exporter.start()
     await asyncio.sleep(0)
     from gpuglass.web.app import build
+    from gpuglass.web.configuration import ConfigurationError
     from gpuglass.web.connections import Limits
+    from gpuglass.web.protection import Protection
     from gpuglass.web.server import Address, ListenError
 
+    public = frozenset({wanted.telemetry_path})
+    try:
+        protection = Protection(public, wanted.config, exporter.web_configuration)
+    except ConfigurationError as error:
+        await exporter.stop()
+        raise FileError(str(error)) from None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listener = build(exporter, telemetry_path, Limits(*limits))
+    listener = build(exporter, wanted.telemetry_path, Limits(*wanted.limits), protection)
     try:
-        await listener.start([Address(*a) for a in addresses])
+        await listener.start([Address(*a) for a in wanted.addresses])
     except ListenError as error:
         await exporter.stop()
         raise click.ClickException(f"{error}; see --web.listen-address") from None

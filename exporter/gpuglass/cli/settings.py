@@ -146,9 +146,11 @@ def _read_file(ctx: click.Context, param: click.Parameter, path: Path | None) ->
 
     values, problems = settings_file.load(ctx.command, ctx, path)
     if problems:
-        raise _FileError("\n".join(problems))
+        raise FileError("\n".join(problems))
     ctx.default_map = values
 
 
-class _FileError(click.ClickException):
+class FileError(click.ClickException):
+    """What is wrong with a file, a line each."""
+
     exit_code = 2

@@ -12,11 +12,6 @@ import yaml
 from gpuglass.cli.settings import FILE_OPTION, settings_of
 
 
-def problems(command: click.Command, path: Path) -> list[str]:
-    """What is wrong with a settings file, a line each; empty where it is good."""
-    return load(command, click.Context(command), path)[1]
-
-
 def load(
     command: click.Command, ctx: click.Context, path: Path
 ) -> tuple[dict[str, Any], list[str]]:

@@ -167,6 +167,11 @@ class Exporter:
             return ""
         return self._devices.status(time.monotonic()).failure
 
+    def web_configuration(self, valid: bool) -> None:
+        """Take whether the web configuration file is in force as it is now."""
+        self._self.web_configuration(valid)
+        self._updated_at = 0.0  # not on the page yet
+
     async def release(self, seconds: float) -> tuple[float | None, list[int]]:
         """Let go of the GPUs for a while, and wait until that is done.
 

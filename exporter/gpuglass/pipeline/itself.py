@@ -20,6 +20,7 @@ _PROCESSES = (
     Series(metrics.PROCESS_CPU, ("probe",)),
     Series(metrics.PROCESS_MEMORY, ("probe",)),
 )
+_WEB = (Series(metrics.WEB_CONFIGURATION_VALID),)
 
 
 class Itself:
@@ -35,6 +36,11 @@ class Itself:
         self._failures: tuple[Series, ...] = ()
         self._capabilities: dict[str, str] = {}
         self._owners: tuple[Series, ...] = ()
+        self._web = Block()
+
+    def web_configuration(self, valid: bool) -> None:
+        """Take whether the web configuration file is in force as it is now."""
+        self._web = Block(_WEB, [1.0 if valid else 0.0])
 
     def read_processes(self, probes: list[int]) -> None:
         """Read what the exporter and the probes use.
@@ -87,6 +93,7 @@ class Itself:
         return [
             _BUILD,
             self._processes,
+            self._web,
             Block(self._statuses, values),
             Block(self._failures, [1.0] * len(failing)),
         ]

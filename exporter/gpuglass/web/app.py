@@ -8,6 +8,7 @@ from aiohttp import web
 import gpuglass
 from gpuglass.web import negotiation
 from gpuglass.web.connections import Connections, Limits, Shared
+from gpuglass.web.protection import Protection
 from gpuglass.web.server import Listener
 
 _HEALTHY, _READY = "/-/healthy", "/-/ready"
@@ -29,17 +30,19 @@ class Source(Protocol):
         ...
 
 
-def build(source: Source, telemetry_path: str, limits: Limits) -> Listener:
+def build(source: Source, telemetry_path: str, limits: Limits, protection: Protection) -> Listener:
     """The web application, which listens once it is started.
 
     Args:
         source: Where the page comes from.
         telemetry_path: The path of the page.
         limits: What clients can take.
+        protection: Who may ask for what.
     """
     routes = _Routes(source, telemetry_path)
-    connections = Connections(limits, frozenset({_HEALTHY, _READY}))
+    connections = Connections(limits, protection, frozenset({_HEALTHY, _READY}))
     app = web.Application(middlewares=[connections.answer])
+    app.on_response_prepare.append(protection.add_headers)
     app.router.add_get(telemetry_path, routes.metrics)
     app.router.add_get(_HEALTHY, routes.healthy)
     app.router.add_get(_READY, routes.ready)

@@ -19,6 +19,9 @@ from typing import Any
 
 from aiohttp import web
 
+from gpuglass.web.handshake import Handshake
+from gpuglass.web.protection import Protection
+
 _log = logging.getLogger(__name__)
 
 # Scrapers that come less often than this connect anew each time.
@@ -77,12 +80,15 @@ class Connection(web.RequestHandler):
             taking an answer.
         since: When that began, in the event loop's seconds.
         ended: Whether it has nothing more to say: most such clients are gone.
+        outdated: Whether it was let in on terms that are no longer those of the configuration.
     """
 
     def __init__(self, connections: "Connections", server: web.Server, **settings: Any) -> None:
         self._connections = connections
         self._clock = asyncio.get_running_loop()
+        self._socket: asyncio.Transport | None = None
         self.ended = False
+        self.outdated = False
         super().__init__(server, loop=self._clock, **settings)
         self.enter(_State.SILENT)
 
@@ -96,6 +102,8 @@ class Connection(web.RequestHandler):
     def drop(self) -> None:
         """End the connection now, and throw away what the client has not taken."""
         if self.transport is None:
+            if self._socket:
+                self._socket.abort()
             return
         if self.state is _State.ANSWERED:
             connection = self.transport.get_extra_info("socket")
@@ -103,11 +111,18 @@ class Connection(web.RequestHandler):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
+    def socket_made(self, transport: asyncio.Transport) -> None:
+        """Take the socket of a client that has yet to begin with TLS."""
+        self._socket = transport
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection: an answer is under way until the kernel has all of it."""
         assert isinstance(transport, asyncio.WriteTransport)
-        transport.set_write_buffer_limits(high=0)
+        # With a limit of 0 asyncio's TLS pauses and resumes in turns.
+        transport.set_write_buffer_limits(high=1, low=0)
         super().connection_made(transport)
+        if not self._connections.protection.allows(transport.get_extra_info("peercert")):
+            self.drop()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client has sent: the first bytes of a request start its deadline."""
@@ -122,7 +137,7 @@ class Connection(web.RequestHandler):
         super().eof_received()
         self.ended = True
         self._clock.call_later(_FAIR_SECONDS, self._close_if_done)
-        return True
+        return self._socket is None  # TLS knows no half of a connection
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
@@ -177,10 +192,14 @@ class Connections:
 
     Args:
         limits: What they can take.
+        protection: Who may ask for what.
         unlimited: Paths that are answered always.
     """
 
-    def __init__(self, limits: Limits, unlimited: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, limits: Limits, protection: Protection, unlimited: frozenset[str] = frozenset()
+    ) -> None:
+        self.protection = protection
         self._limits = limits
         self._unlimited = unlimited
         self._open: set[Connection] = set()
@@ -200,11 +219,20 @@ class Connections:
         if self._sweeper:
             self._sweeper.cancel()
 
-    def __call__(self) -> asyncio.Protocol:
+    def renew(self) -> None:
+        """Let nobody go on under the terms of an earlier configuration."""
+        for connection in list(self._open):
+            connection.outdated = True
+            if connection.state is not _State.ANSWERED:
+                connection.drop()
+
+    def __call__(self) -> asyncio.BaseProtocol:
         """What talks with a client that has just connected."""
         assert self._server
+        context = self.protection.context
         if len(self._open) >= self._most and not self._make_room():
-            return _Refusal(self._refusals)
+            # In the midst of TLS there is no way to say it.
+            return _Refusal(self._refusals, b"" if context else _BUSY)
         connection = Connection(
             self,
             self._server,
@@ -213,7 +241,11 @@ class Connections:
             lingering_time=_BODY_SECONDS,
         )
         self._open.add(connection)
-        return connection
+        if context is None:
+            return connection
+        return Handshake(
+            connection, context, connection.socket_made, lambda: self.forget(connection)
+        )
 
     def forget(self, connection: Connection) -> None:
         """Take the news that a client is gone."""
@@ -227,10 +259,15 @@ class Connections:
         assert isinstance(connection, Connection)
         connection.enter(_State.ANSWERED)
         try:
-            if request.path in self._unlimited or self._has_place(connection):
+            response: web.StreamResponse | None = None
+            if request.path not in self._unlimited:
+                response = await self.protection.refusal(request)
+                if response is None and not self._has_place(connection):
+                    response = web.Response(status=503, text=_BUSY_TEXT, headers=_BUSY_HEADERS)
+                    response.force_close()
+            if response is None:
                 response = await handler(request)
-            else:
-                response = web.Response(status=503, text=_BUSY_TEXT, headers=_BUSY_HEADERS)
+            if connection.outdated:
                 response.force_close()
             await _send(request, response)
             return response
@@ -276,18 +313,18 @@ class Connections:
 
 
 class _Refusal(asyncio.Protocol):
-    """Tells a client to come back, and hangs up."""
+    """Tells a client to come back, if there is a way to, and hangs up."""
 
-    def __init__(self, all: "set[_Refusal]") -> None:
-        self._all = all
+    def __init__(self, all: "set[_Refusal]", words: bytes) -> None:
+        self._all, self._words = all, words
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if len(self._all) >= _MOST_REFUSALS:
+        if len(self._all) >= _MOST_REFUSALS or not self._words:
             transport.abort()
             return
         self._all.add(self)
-        transport.write(_BUSY)
+        transport.write(self._words)
         with contextlib.suppress(OSError):  # it has hung up itself
             transport.write_eof()
         # What the client still sends is read, or the answer would be lost with the connection.

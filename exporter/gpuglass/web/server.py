@@ -55,6 +55,7 @@ class Listener:
         await self._runner.setup()
         assert self._runner.server
         self._connections.serve(self._runner.server)
+        self._connections.protection.start(self._connections.renew)
         loop = asyncio.get_running_loop()
         for address in addresses:
             try:
@@ -79,3 +80,4 @@ class Listener:
             server.close()
         await self._runner.cleanup()
         self._connections.stop()
+        await self._connections.protection.stop()
