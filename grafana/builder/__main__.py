@@ -4,11 +4,17 @@ import sys
 from pathlib import Path
 
 from docs import writer
-from grafana.builder import card, fleet, jobs, processes
+from grafana.builder import card, fleet, jobs, node, processes
 from grafana.builder.checks import complaints
 from grafana.builder.layout import built, page
 
-DASHBOARDS = (fleet.dashboard, card.dashboard, processes.dashboard, jobs.dashboard)
+DASHBOARDS = (
+    fleet.dashboard,
+    node.dashboard,
+    card.dashboard,
+    processes.dashboard,
+    jobs.dashboard,
+)
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
 
 

@@ -1,12 +1,13 @@
 """gpu-fleet: what is running, wasted, broken and hot, from one GPU to thousands."""
 
 from grafana.builder import annotations, links
-from grafana.builder.meanings import ACTIONS, HARMFUL, REASONS, SEVERITIES, STATES
+from grafana.builder.meanings import HARMFUL, REASONS, STATES
 from grafana.builder.model import TIER, Dashboard, Query, Row, Variable, row
 from grafana.builder.panels import (
     BAD_FROM_1,
     CALM,
     GOOD,
+    HEALTH,
     MARGIN,
     NEAR_FULL,
     WARN_FROM_1,
@@ -17,6 +18,8 @@ from grafana.builder.panels import (
     table,
     timeseries,
 )
+from grafana.builder.queries import named_clusters
+from grafana.builder.tables import firing_alerts
 from grafana.builder.variables import CLUSTER, NODE, RESOLUTION
 
 # Values are put before a selector: a metric, or what is calculated with it.
@@ -157,7 +160,7 @@ def _nodes_and_money() -> Row:
             height=3,
         ),
         stat(
-            "Energy of the time range",
+            "Energy in range",
             "Energy that all GPUs used from the beginning to the end of the time range.",
             Query("sum(sum_over_time(node:energy_joules:increase{$nodes}[$__range])) / 3.6e6"),
             unit="kwatth",
@@ -166,7 +169,7 @@ def _nodes_and_money() -> Row:
             height=3,
         ),
         stat(
-            "Energy cost an hour",
+            "Energy cost / h",
             "What an hour costs at the present draw, with cooling and supply (PUE).",
             Query("sum by (currency) (node:energy_cost:increase{$nodes}) * 60", "{{currency}}"),
             unit="short",
@@ -177,7 +180,7 @@ def _nodes_and_money() -> Row:
             height=3,
         ),
         stat(
-            "GPU-hour cost an hour",
+            "GPU-hours cost / h",
             "What the GPUs that are held now cost in an hour, by the price of a GPU-hour.",
             Query("sum by (currency) (node:gpu_hour_cost:increase{$nodes}) * 60", "{{currency}}"),
             unit="short",
@@ -202,32 +205,11 @@ def _map_and_alerts() -> Row:
             columns="gpu",
             unit="percentunit",
             width=14,
-            height=11,
+            height=9,
             links=(links.CARD_OF_CELL,),
             empty="no GPU tells this",
         ),
-        table(
-            "Alerts",
-            "What fires now, newest first. The page of an alert in docs/runbooks says what to do.",
-            Column(
-                "Since",
-                "max by (severity, alertname, node, gpu, action) "
-                '(ALERTS_FOR_STATE{$nodes,severity!="none"} '
-                'and ignoring (alertstate) ALERTS{$nodes,alertstate="firing"}) * 1000',
-                unit="dateTimeFromNow",
-            ),
-            labels={
-                **{"severity": "Severity", "alertname": "Alert", "node": "Node", "gpu": "GPU"},
-                "action": "What to do",
-            },
-            words={"Severity": SEVERITIES, "What to do": ACTIONS},
-            widths={"Severity": 80, "GPU": 50},
-            links=_LINKS,
-            sort="Since",
-            empty="no alert fires",
-            width=10,
-            height=11,
-        ),
+        firing_alerts("$nodes", width=10, height=9),
     )
 
 
@@ -261,7 +243,7 @@ def _clusters() -> Row:
             Column(
                 "Health",
                 "min by (cluster) (cluster:health_ratio:min{$clusters})",
-                steps=((None, "red"), (0.5, "orange"), (1, "green")),
+                steps=HEALTH,
                 decimals=0,
             ),
             labels={"cluster": "Cluster"},
@@ -293,6 +275,8 @@ def _worst() -> Row:
             links=_LINKS,
             sort="Memory held",
             empty="no GPU is wasted",
+            width=12,
+            height=7,
         ),
         table(
             "What is wrong",
@@ -309,6 +293,8 @@ def _worst() -> Row:
             links=_LINKS,
             sort="Takes off",
             empty="all GPUs are well",
+            width=12,
+            height=7,
         ),
         table(
             "Nearest to slowing down",
@@ -325,6 +311,8 @@ def _worst() -> Row:
             sort="Left",
             ascending=True,
             empty="no card tells its limits",
+            width=12,
+            height=7,
         ),
         table(
             "Held back",
@@ -343,6 +331,8 @@ def _worst() -> Row:
             links=_LINKS,
             sort="Of the time",
             empty="nothing holds a GPU back",
+            width=12,
+            height=7,
         ),
     )
 
@@ -366,17 +356,19 @@ def _capacity() -> Row:
             "Busy by cluster",
             "Share of the time in which kernels ran, the mean of a cluster's GPUs.",
             Query(
-                "topk_avg(20, avg_over_time(cluster:busy_ratio:avg5m{$clusters}[$__interval]))",
+                named_clusters(
+                    "topk_avg(20, avg_over_time(cluster:busy_ratio:avg5m{$clusters}[$__interval]))"
+                ),
                 "{{cluster}}",
             ),
             top=1,
         ),
         status_history(
             "Busy by node",
-            "Share of the time in which kernels ran, the mean of a node's GPUs; the 30 busiest "
+            "Share of the time in which kernels ran, the mean of a node's GPUs; the 20 busiest "
             "nodes. A line that turns blue stopped working.",
             Query(
-                "topk_avg(30, avg_over_time(node:busy_ratio:avg5m{$nodes}[$__interval]))",
+                "topk_avg(20, avg_over_time(node:busy_ratio:avg5m{$nodes}[$__interval]))",
                 "{{node}}",
             ),
             links=(links.NODE,),
@@ -391,7 +383,9 @@ def _energy() -> Row:
             "Power by cluster",
             "What the GPUs of a cluster draw together.",
             Query(
-                "topk_avg(20, avg_over_time(cluster:power_watts:sum{$clusters}[$__interval]))",
+                named_clusters(
+                    "topk_avg(20, avg_over_time(cluster:power_watts:sum{$clusters}[$__interval]))"
+                ),
                 "{{cluster}}",
             ),
             stacked=True,
@@ -440,7 +434,7 @@ def _nodes() -> Row:
             Column(
                 "Health",
                 f"min {by} (node:health_ratio:min{{$nodes}})",
-                steps=((None, "red"), (0.5, "orange"), (1, "green")),
+                steps=HEALTH,
                 decimals=0,
             ),
             Column("Up for", f"max {by} (host_uptime_seconds{{$nodes}})"),

@@ -68,7 +68,7 @@ def timeseries(
     bottom: float | None = 0,
     top: float | None = None,
     legend: bool = True,
-    calcs: Sequence[Calc] = ("mean", "max"),
+    calcs: Sequence[Calc] = (),
     steps: Steps | None = None,
     overrides: tuple[Override, ...] = (),
     links: tuple[Link, ...] = (),
@@ -89,17 +89,18 @@ def timeseries(
         bars: Whether each step is a bar, as amounts of a step should be.
         bottom: The lowest value of the axis; ``None`` lets the data choose.
         top: The highest, if the data shall not choose.
-        legend: Whether it names the curves, with ``calcs`` of each.
-        calcs: What the legend says of each curve.
+        legend: Whether it names the curves.
+        calcs: What the legend says of each curve, in a table on the right.
         steps: Lines at these values, and the colours beyond them.
         overrides: What is special about some curves.
         links: Where a click on a point leads.
         repeat: The variable for each of whose values the panel is drawn once.
     """
+    alone = len(queries) == 1 and "{{" not in queries[0].legend
     custom: Json = {
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1,
-        "fillOpacity": 70 if bars else 25 if stacked else 8,
+        "fillOpacity": 70 if bars else 25 if stacked else 10 if alone else 0,
         "showPoints": "never",
         "spanNulls": False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
@@ -114,7 +115,7 @@ def timeseries(
         "legend": {
             "showLegend": legend,
             "displayMode": "table" if calcs else "list",
-            "placement": "bottom",
+            "placement": "right" if calcs else "bottom",
             "calcs": list(calcs),
         },
     }
@@ -243,10 +244,11 @@ class Column:
     @property
     def override(self) -> Override:
         """Its properties, by its title."""
+        steps = CALM if self.look == "bar" and self.steps is PLAIN else self.steps
         properties: Json = {
             "unit": self.unit or unit_of(filled_in(self.expr)),
             **_display(self.look),
-            "thresholds": thresholds(self.steps),
+            "thresholds": thresholds(steps),
         }
         if self.look == "bar":
             properties |= {"min": 0, "max": 1, "color": {"mode": "thresholds"}}
@@ -263,7 +265,11 @@ class Column:
 
 def _display(look: str) -> Json:
     """How a value is shown."""
-    until_9_5 = {"text": "color-text", "colored": "color-background", "bar": "gradient-gauge"}
+    until_9_5 = {
+        "text": "color-text",
+        "colored": "color-background-solid",
+        "bar": "gradient-gauge",
+    }
     return {"custom.displayMode": until_9_5[look], "custom.cellOptions": _cell(look)}
 
 

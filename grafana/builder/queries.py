@@ -36,6 +36,11 @@ XID: Mapping[str, str] = {"cluster": "", "node": "", "gpu": "", "uuid": ""}
 _XID = "cluster, node, gpu, uuid, xid, meaning, advice"
 
 
+def named_clusters(expr: str) -> str:
+    """A query by cluster, with words for nodes that have none: a curve needs a name."""
+    return f'label_map({expr}, "cluster", "", "no cluster")'
+
+
 def largest_processes(scope: str) -> str:
     """The processes that hold most memory now."""
     return f"topk({MOST_ROWS}, sum by ({_PROCESS}) (gpu_process_memory_used_bytes{{{scope}}}))"
