@@ -3,9 +3,12 @@
 import http.client
 import ipaddress
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 _TIMEOUT = 10.0
@@ -28,8 +31,30 @@ class HttpError(Exception):
         self.body = body
 
 
+@dataclass(frozen=True)
+class Way:
+    """How to reach somebody else's server.
+
+    Attributes:
+        headers: What to send besides, but not to where an answer may redirect us.
+        tls: How to trust an ``https`` address; as this machine does if None.
+        direct: Whether to pass by the proxies of the environment.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
+    direct: bool = False
+
+
+_PLAIN = Way()
+
+
 def ask(
-    address: str, body: Any = None, method: str | None = None, timeout: float = _TIMEOUT
+    address: str,
+    body: Any = None,
+    method: str | None = None,
+    timeout: float = _TIMEOUT,
+    way: Way = _PLAIN,
 ) -> bytes:
     """Send one request.
 
@@ -38,6 +63,7 @@ def ask(
         body: What to send: bytes as they are, anything else as JSON; nothing if None.
         method: GET, or POST with a body, unless it is named.
         timeout: Seconds to wait at most.
+        way: How to get there.
 
     Returns:
         The body of the answer.
@@ -50,7 +76,11 @@ def ask(
     headers = {} if as_is else {"Content-Type": "application/json"}
     try:
         request = urllib.request.Request(address, data, headers, method=method)
-        opener = urllib.request.build_opener(_Proxies)
+        for name, value in way.headers.items():
+            request.add_unredirected_header(name, value)
+        proxies = urllib.request.ProxyHandler({}) if way.direct else _Proxies()
+        https = urllib.request.HTTPSHandler(context=way.tls)
+        opener = urllib.request.build_opener(proxies, https)
         with opener.open(request, timeout=timeout) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:

@@ -1,5 +1,6 @@
 """Files that are read while others write them, and written while others read them."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -54,13 +55,16 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
+def replace(
+    path: Path, content: bytes, mode: int = 0o666, like: os.stat_result | None = None
+) -> None:
     """Write a file so that its readers, and a power cut, meet the old or the new one, whole.
 
     Args:
         path: The file.
         content: What to write.
         mode: Who may read it, less what the umask takes away.
+        like: Another file, whose owner and mode it gets as far as we may give them.
 
     Raises:
         OSError: It cannot be written; the old one stays.
@@ -71,6 +75,8 @@ def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
         temporary.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
+            if like is not None:
+                _take_after(file.fileno(), like)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -79,6 +85,13 @@ def replace(path: Path, content: bytes, mode: int = 0o666) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def _take_after(descriptor: int, like: os.stat_result) -> None:
+    # Only root may give a file away.
+    with contextlib.suppress(PermissionError):
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
 
 
 def _sync_directory(directory: Path) -> None:

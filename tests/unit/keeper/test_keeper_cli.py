@@ -140,7 +140,7 @@ def test_wrong_settings(folder: Path, arguments: tuple[str, ...], message: str) 
 def test_check_says_what_is_wrong_and_what_is_right(folder: Path) -> None:
     (folder / "targets/b.yml").write_text("- targets: [N1:9400, n2]\n  lables: {}\n")
     (folder / "targets/c.yml").write_text("# c\n- targets: [N1:9400]\n")
-    done = run("targets", "check", "targets", cwd=folder)
+    done = run("targets", "check", "targets", "--no-ask", cwd=folder)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines() == [
         "targets/a.yml: ok, 1 target",
@@ -151,7 +151,7 @@ def test_check_says_what_is_wrong_and_what_is_right(folder: Path) -> None:
 
 
 def test_check_of_good_files(folder: Path) -> None:
-    done = run("targets", "check", "targets/a.yml", cwd=folder)
+    done = run("targets", "check", "targets/a.yml", "--no-ask", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "targets/a.yml: ok, 1 target\n")
 
 

@@ -153,9 +153,14 @@ LABELS = {
     "instance: a": 'label "instance" is reserved: it is the target\'s address; use another name',
     "gpu: a": 'label "gpu" is reserved: the exporter sets it, for each GPU; use another name',
     "uuid: a": 'label "uuid" is reserved: the exporter sets it, for each GPU; use another name',
-    "__name__: a": 'label "__name__" begins with __; only __scheme__ and __metrics_path__ may',
+    "__name__: a": (
+        'label "__name__" begins with __; only __scheme__, __metrics_path__, __gpus__ may'
+    ),
     'x: "a\\nb"': 'label "x" has a control character, such as a line break; remove it',
     "__scheme__: ftp": 'label "__scheme__" is "ftp"; write http or https',
+    "__gpus__: eight": (
+        'label "__gpus__" is "eight"; write how many GPUs the node has, such as "8"'
+    ),
     "__metrics_path__: m": 'label "__metrics_path__" is "m"; begin the path with /',
     f"{'a' * 129}: b": f'label "{"a" * 61}..." is longer than 128 characters; shorten it',
     f"a: {'é' * 513}": 'label "a" has a value of more than 1024 bytes; shorten it',

@@ -24,8 +24,11 @@ MAX_PROBLEMS = 100
 
 _KEYS = ("targets", "labels")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_HIDDEN_LABELS = ("__scheme__", "__metrics_path__")
-_RESERVED = {
+# How many GPUs the node should have; never on a series.
+GPUS_LABEL = "__gpus__"
+_HIDDEN_LABELS = ("__scheme__", "__metrics_path__", GPUS_LABEL)
+_GPUS = re.compile("[0-9]{1,3}")
+RESERVED = {
     "job": "the scrape config sets it",
     "instance": "it is the target's address",
     "gpu": "the exporter sets it, for each GPU",
@@ -167,7 +170,7 @@ class _Reader:
             return {}
         labels = {}
         for name, (line, value) in self._pairs(node, "label"):
-            wrong = _label_name_error(name) or _label_value_error(name, value)
+            wrong = label_name_error(name) or label_value_error(name, value)
             if wrong:
                 self._problem(line, wrong)
             elif isinstance(value, Scalar):
@@ -215,20 +218,22 @@ def _nearest_key(name: str) -> str:
     return f'did you mean "{near[0]}"?' if near else "a group has targets and labels"
 
 
-def _label_name_error(name: str) -> str | None:
+def label_name_error(name: str) -> str | None:
+    """What is wrong with the name of a label, and what to do; None if nothing is."""
     shown = f'label "{_short(name)}"'
-    if name in _RESERVED:
-        return f"{shown} is reserved: {_RESERVED[name]}; use another name"
+    if name in RESERVED:
+        return f"{shown} is reserved: {RESERVED[name]}; use another name"
     if not _LABEL_NAME.fullmatch(name):
         return f"{shown} is not a label name; use letters, digits and _, no digit first"
     if len(name) > MAX_LABEL_NAME:
         return f"{shown} is longer than {MAX_LABEL_NAME} characters; shorten it"
     if name.startswith("__") and name not in _HIDDEN_LABELS:
-        return f"{shown} begins with __; only {' and '.join(_HIDDEN_LABELS)} may"
+        return f"{shown} begins with __; only {', '.join(_HIDDEN_LABELS)} may"
     return None
 
 
-def _label_value_error(name: str, value: Node) -> str | None:
+def label_value_error(name: str, value: Node) -> str | None:
+    """What is wrong with the value of a label, and what to do; None if nothing is."""
     shown = f'label "{name}"'
     if not isinstance(value, Scalar):
         return f"{shown} has a list or mapping as its value; write text"
@@ -244,6 +249,8 @@ def _label_value_error(name: str, value: Node) -> str | None:
         return f"{shown} has half a character (\\ud800 to \\udfff); write the character itself"
     if name == "__scheme__" and value.text not in ("http", "https"):
         return f'{shown} is "{_short(value.text)}"; write http or https'
+    if name == GPUS_LABEL and not _GPUS.fullmatch(value.text):
+        return f'{shown} is "{_short(value.text)}"; write how many GPUs the node has, such as "8"'
     if name == "__metrics_path__" and not value.text.startswith("/"):
         return f'{shown} is "{_short(value.text)}"; begin the path with /'
     return None

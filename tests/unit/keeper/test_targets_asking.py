@@ -1,0 +1,251 @@
+"""What targets say when they are asked, and how they are reached."""
+
+import http.server
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.ports import free_port
+
+import gpuglass
+from gpuglass.keeper.http import Way
+from gpuglass.keeper.targets import access
+from gpuglass.keeper.targets.access import AccessError
+from gpuglass.keeper.targets.asking import Finding, ask_all, ask_one
+from gpuglass.keeper.targets.file import Target
+
+SECRET = "Basic YWRhOnMzY3JldA=="
+DIRECT = Way(direct=True)
+
+
+def page(node: str = "n1", version: str = gpuglass.__version__, ahead: float = 0.0) -> str:
+    clock = time.time() + ahead
+    return (
+        f'gpuglass_build_info{{node="{node}",version="{version}",python_version="3.13"}} 1\n'
+        f'gpu_up{{node="{node}",gpu="0",uuid="a"}} 1\n'
+        f'gpu_up{{node="{node}",gpu="1",uuid="b"}} 0\n'
+        f'gpuglass_collector_last_success_timestamp_seconds{{node="{node}",collector="cpu"}} '
+        f"{clock:.3f}\n"
+        f'gpuglass_collector_last_success_timestamp_seconds{{node="{node}",collector="disk"}} 1\n'
+    )
+
+
+class Node:
+    """An HTTP server in place of an exporter."""
+
+    def __init__(self, text: str, tls: ssl.SSLContext | None, password: str = "") -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                refused = password and self.headers.get("Authorization") != password
+                status = 401 if refused else 200 if self.path == "/metrics" else 404
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # The client sees a handshake fail as it should: this end says nothing of it.
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+
+
+@contextmanager
+def node(text: str, tls: ssl.SSLContext | None = None, password: str = "") -> Iterator[str]:
+    made = Node(text, tls, password)
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield made.address
+    finally:
+        made.server.shutdown()
+        made.server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for the name gpu1 that vouches for itself, with its key in the same file."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"),
+            *("-subj", "/CN=gpu1", "-addext", "subjectAltName=DNS:gpu1"),
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    return context
+
+
+def target(address: str, **labels: str) -> Target:
+    return Target(address, tuple(sorted({"node": "n1", **labels}.items())), 1)
+
+
+def said(address: str, way: Way = DIRECT, **labels: str) -> str:
+    (finding,) = ask_one(target(address, **labels), way, 5.0)
+    assert finding.grave
+    return finding.what
+
+
+def test_nothing_is_to_be_said_of_a_node_that_is_as_the_file_says() -> None:
+    with node(page()) as address:
+        assert ask_one(target(address), DIRECT, 5.0) == []
+        assert ask_one(target(address, __gpus__="1"), DIRECT, 5.0) == []
+
+
+def test_another_name() -> None:
+    with node(page("vm")) as address:
+        assert said(address) == (
+            "calls itself vm, not n1; write the label node: vm, "
+            "or start its exporter with --node.name"
+        )
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(100, "100 s ahead"), (-100, "100 s behind")])
+def test_a_clock_that_is_off(ahead: float, told: str) -> None:
+    with node(page(ahead=ahead)) as address:
+        what = said(address).replace("101 s", "100 s").replace("99 s", "100 s")
+        assert what == f"its clock is {told} of ours; let NTP set it"
+
+
+def test_another_version_is_worth_a_look() -> None:
+    with node(page(version="0.0.1")) as address:
+        assert ask_one(target(address), DIRECT, 5.0) == [
+            Finding(f"runs gpuglass 0.0.1, here is {gpuglass.__version__}", grave=False)
+        ]
+
+
+def test_gpus_that_are_missing() -> None:
+    with node(page()) as address:
+        assert said(address, __gpus__="2") == (
+            "1 of 2 GPUs answer; see gpuglass doctor there, or correct the label __gpus__"
+        )
+
+
+def test_something_else_answers() -> None:
+    with node("dcgm_up 1\n") as address:
+        assert said(address).startswith("answers, but not as gpuglass does; ")
+
+
+def test_names_and_ports_that_lead_nowhere() -> None:
+    assert said("no-such-host.invalid:9400").startswith(
+        "no-such-host.invalid is no name that this machine knows ("
+    )
+    closed = f"127.0.0.1:{free_port()}"
+    assert said(closed).startswith("does not answer (Connection refused); ")
+    with node(page()) as address:
+        assert said(address, __metrics_path__="/x") == (
+            f"answers HTTP 404 to http://{address}/x; correct port or __metrics_path__"
+        )
+
+
+def test_a_node_that_is_slow() -> None:
+    with node(page()) as address:
+        silent = Node(page(), None)  # takes connections, and nobody serves them
+        found = dict(ask_all([target(silent.address), target(address)], DIRECT, 0.5))
+        silent.server.server_close()
+    texts = [[finding.what for finding in findings] for findings in found.values()]
+    assert texts[0][0].startswith("does not answer (timed out); ")
+    assert texts[1] == []
+
+
+def scrape_config(folder: Path, job: str) -> Path:
+    path = folder / "scrape.yml"
+    path.write_text(f"scrape_configs:\n  - job_name: other\n  - job_name: gpu\n{job}")
+    return path
+
+
+def test_the_password_of_the_scrape_config(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    basic = "    basic_auth: {username: ada, password_file: password}\n"
+    with node(page(), password=SECRET) as address:
+        assert said(address).startswith("refuses our password (HTTP 401); ")
+        way = access.read(scrape_config(tmp_path, basic))
+        assert ask_one(target(address), way, 5.0) == []
+        (tmp_path / "password").write_text("wrong\n")
+        way = access.read(scrape_config(tmp_path, basic))
+        assert said(address, way).startswith("refuses our password (HTTP 401); ")
+    bearer = "    authorization: {credentials: '%{TOKEN}'}\n"
+    with node(page(), password="Bearer t0ken") as address:
+        way = access.read(scrape_config(tmp_path, bearer), {"TOKEN": "t0ken"})
+        assert ask_one(target(address), way, 5.0) == []
+
+
+def test_the_certificates_of_the_scrape_config(
+    tmp_path: Path, certificate: Path, server_tls: ssl.SSLContext
+) -> None:
+    trusted = f"    tls_config: {{ca_file: {certificate}/cert.pem, server_name: gpu1}}\n"
+    with node(page(), server_tls) as address:
+        assert said(address, __scheme__="https").startswith("TLS fails (")
+        assert said(address) == "hangs up; write the label __scheme__: https if it asks for TLS"
+        way = access.read(scrape_config(tmp_path, trusted))
+        assert ask_one(target(address, __scheme__="https"), way, 5.0) == []
+        way = access.read(scrape_config(tmp_path, trusted.replace("gpu1", "gpu2")))
+        assert said(address, way, __scheme__="https").startswith("TLS fails (")
+        blind = "    tls_config: {insecure_skip_verify: true}\n"
+        way = access.read(scrape_config(tmp_path, blind))
+        assert ask_one(target(address, __scheme__="https"), way, 5.0) == []
+    with node(page()) as address:
+        assert said(address, __scheme__="https").startswith("speaks no TLS; ")
+
+
+def test_a_client_certificate_of_the_scrape_config(
+    tmp_path: Path, certificate: Path, server_tls: ssl.SSLContext
+) -> None:
+    server_tls.verify_mode = ssl.CERT_REQUIRED
+    server_tls.load_verify_locations(certificate / "cert.pem")
+    tls = f"ca_file: {certificate}/cert.pem, server_name: gpu1"
+    own = f"{tls}, cert_file: {certificate}/cert.pem, key_file: {certificate}/key.pem"
+    with node(page(), server_tls) as address:
+        for config, good in ((tls, False), (own, True)):
+            way = access.read(scrape_config(tmp_path, f"    tls_config: {{{config}}}\n"))
+            found = ask_one(target(address, __scheme__="https"), way, 5.0)
+            assert (found == []) is good
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        ("    basic_auth: {username: ada}\n", "job gpu has no password"),
+        (
+            "    basic_auth: {username: ada, password_file: none}\n",
+            "{folder}/none: No such file or directory",
+        ),
+        ("    tls_config: {ca_file: none}\n", "No such file or directory"),
+        (
+            "    tls_config: {min_version: TLS13}\n",
+            "tls_config of job gpu has min_version, which is not supported here",
+        ),
+        ("    tls_config: [\n", "is no scrape config ("),
+    ],
+)
+def test_a_scrape_config_that_cannot_be_followed(tmp_path: Path, job: str, told: str) -> None:
+    path = scrape_config(tmp_path, job)
+    with pytest.raises(AccessError) as error:
+        access.read(path)
+    assert str(error.value).startswith(f"{path}: {told.format(folder=tmp_path)}")
+    assert str(error.value).endswith("; correct it, or name another with --scrape.config")
+
+
+def test_without_a_scrape_config_nodes_are_asked_plainly(tmp_path: Path) -> None:
+    assert access.read(tmp_path / "none") == DIRECT
+    shipped = Path(gpuglass.__file__).parents[2] / "victoriametrics/scrape.yml"
+    assert access.read(shipped).direct
