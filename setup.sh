@@ -306,7 +306,8 @@ show_addresses() {
     case $(saved role) in
     worker)
         say "Metrics of this machine:  http://$(own_address):$(saved GPUGLASS_EXPORTER_PORT)/metrics"
-        say "On the monitoring host, put this into a file in victoriametrics/targets/, nodes.yml for example:"
+        say "On the monitoring host:  gpuglass targets add $(own_address):$(saved GPUGLASS_EXPORTER_PORT) --label node=$(saved GPUGLASS_NODE_NAME)"
+        say "or put this into a file in victoriametrics/targets/, nodes.yml for example:"
         say
         say "- targets: [\"$(own_address):$(saved GPUGLASS_EXPORTER_PORT)\"]"
         say "  labels: {node: \"$(saved GPUGLASS_NODE_NAME)\"}"

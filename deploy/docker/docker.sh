@@ -99,12 +99,20 @@ install_docker() {
 }
 
 # The command for people: it runs in the keeper's container, which knows the addresses; the exporter's lets go of GPUs.
+# What changes targets runs in one of its own, as the folder's owner, and on the host's network, as vmagent does.
 write_docker_command() {
     local service=keeper
     [ "$role" != worker ] || service=exporter
     put_command <<COMMAND
 #!/bin/sh
 # Written by setup.sh.
+if [ "\${1-} $service" = "targets keeper" ]; then
+    files='$source_dir/victoriametrics' inside=/etc/gpuglass/victoriametrics
+    exec docker run --rm --interactive --init --network host --read-only --cap-drop ALL \\
+        --security-opt no-new-privileges:true --user "\$(stat -c %u:%g "\$files/targets")" \\
+        --mount "type=bind,src=\$files,dst=\$inside,readonly" --mount "type=bind,src=\$files/targets,dst=\$inside/targets" \\
+        --workdir /etc/gpuglass "\$(docker compose -p gpuglass images --quiet keeper)" "\$@"
+fi
 service=$service
 [ "\${1-}" != release ] || service=exporter
 no_terminal=

@@ -148,7 +148,9 @@ write_command() {
 PATH=\$PATH:'$prefix/bin'
 : "\${GPUGLASS_VICTORIAMETRICS_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}}"
 : "\${GPUGLASS_ALERTMANAGER_URL:=http://127.0.0.1:${setting[GPUGLASS_ALERTMANAGER_PORT]}}"
-export PATH GPUGLASS_VICTORIAMETRICS_URL GPUGLASS_ALERTMANAGER_URL
+: "\${GPUGLASS_TARGETS_DIR:=$source_dir/victoriametrics/targets}"
+: "\${GPUGLASS_SCRAPE_CONFIG:=$source_dir/victoriametrics/scrape.yml}"
+export PATH GPUGLASS_VICTORIAMETRICS_URL GPUGLASS_ALERTMANAGER_URL GPUGLASS_TARGETS_DIR GPUGLASS_SCRAPE_CONFIG
 $(! is_tiered || tiers_for_command)
 exec '$venv/bin/gpuglass' "\$@"
 COMMAND

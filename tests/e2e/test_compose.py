@@ -200,12 +200,22 @@ def test_the_command_runs_in_the_containers(clone: Clone, role: str, terminal: b
             os.close(device)
             os.close(controller)
         assert done.returncode == 0
-        return docker.told().partition(": [")[0]
+        *_, last = docker.told().splitlines()
+        return last.partition(": [")[0]
 
     service = "exporter" if role == "--worker" else "keeper"
     exec_ = "compose -p gpuglass exec" + ("" if terminal else " -T") + " -e GPUGLASS_AUTHOR=eve"
     assert run("alerts", "list") == f"{exec_} {service} gpuglass alerts list"
     assert run("release", "--end") == f"{exec_} exporter gpuglass release --end"
+    if role != "--worker":
+        files, inside = clone.folder / "victoriametrics", "/etc/gpuglass/victoriametrics"
+        owner = files.stat()
+        started = run("targets", "add", "n1:9400", "--label", "a=b")
+        assert started.startswith("run --rm --interactive --init --network host --read-only ")
+        assert f" --user {owner.st_uid}:{owner.st_gid} " in started
+        for mount in (f"{files},dst={inside},readonly", f"{files}/targets,dst={inside}/targets"):
+            assert f" --mount type=bind,src={mount} " in started
+        assert started.endswith(" targets add n1:9400 --label a=b")
     assert clone.setup("--uninstall", env=docker.path)[0] == 0
     assert not command.exists()
 

@@ -87,6 +87,18 @@ def test_installed_command_finds_the_programs_beside_it(running: Clone) -> None:
     assert "receivers.example.yml: ok, " in checked
 
 
+def test_installed_command_looks_after_the_targets(running: Clone) -> None:
+    address = f"127.0.0.1:{running.ports['exporter']}"
+    assert running.gpuglass("targets", "list").split()[4:6] == ["testnode", address]
+    # Which asks the exporter, too.
+    assert running.gpuglass("targets", "check").endswith("/this-node.yml: ok, 1 target\n")
+    added = running.gpuglass("targets", "add", "n9.invalid:9400", "--file", "more.yml")
+    file = running.folder / "victoriametrics/targets/more.yml"
+    assert added == f"{file}: 1 target added\n"
+    assert running.gpuglass("targets", "remove", "n9.invalid") == f"{file}: 1 target removed\n"
+    file.unlink()
+
+
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
     output = running.first_output
     assert "[1/6] Stand-in driver" in output

@@ -1,10 +1,11 @@
 """The users' targets on their way to vmagent."""
 
+import subprocess
 import time
 from pathlib import Path
 
 from tests.integration.conftest import Fleet
-from tests.integration.stack import get, wait_for
+from tests.integration.stack import GPUGLASS, Stack, environment, get, wait_for
 
 PROMISED = 30.0
 
@@ -27,6 +28,48 @@ def test_a_target_is_visible_within_30_seconds(fleet: Fleet, simulator: Path) ->
     wait_for("it is dropped", lambda: address not in stack.scraped(), PROMISED)
     assert not (stack.published / "late.yml.json").exists()
     assert set(stack.scraped()) == {fleet.frozen, fleet.moving}
+
+    looked_after_by_command(stack, address)
+
+
+def looked_after_by_command(stack: Stack, address: str) -> None:
+    """The same node once more, by the commands that change targets files."""
+    labels = ("--label", "node=late", "--label", "cluster=prod", "--label", "datacenter=north")
+    file = f"{stack.targets}/nodes.yml"
+    added = gpuglass(stack, "add", address, *labels, "--gpus", "2")
+    assert added[:2] == (0, f"{file}: 1 target added\n")
+    assert "1 of 2 GPUs answer; " in added[2]
+    place = 'up{node="late",cluster="prod",datacenter="north"}'
+    wait_for("the new node is up", lambda: stack.values(place) == [1], PROMISED)
+    assert stack.query('up{node="late"}')[0][0].keys().isdisjoint({"__gpus__", "gpus"})
+
+    assert gpuglass(stack, "check")[0] == 1
+    (stack.targets / "nodes.yml").write_text(
+        f"- targets: ['{address}']\n  labels: {{node: late, __gpus__: '1'}}\n"
+    )
+    assert gpuglass(stack, "check") == (
+        0,
+        f"{stack.targets}/fleet.yml: ok, 2 targets\n{file}: ok, 1 target\n",
+        "",
+    )
+    assert gpuglass(stack, "remove", "late")[0] == 0
+    wait_for("it is dropped", lambda: address not in stack.scraped(), PROMISED)
+    (stack.targets / "nodes.yml").unlink()
+
+
+def gpuglass(stack: Stack, *arguments: str) -> tuple[int, str, str]:
+    """A command on targets, as the installed one is told where they are."""
+    done = subprocess.run(
+        [*GPUGLASS, "targets", *arguments],
+        env=environment(
+            GPUGLASS_TARGETS_DIR=str(stack.targets),
+            GPUGLASS_SCRAPE_CONFIG=str(stack.targets.parent / "scrape.yml"),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_broken_file_changes_nothing_but_a_message(fleet: Fleet) -> None:

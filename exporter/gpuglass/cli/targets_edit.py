@@ -19,11 +19,11 @@ from gpuglass.cli.targets_options import (
     label_option,
     told,
 )
-from gpuglass.keeper import document
 from gpuglass.keeper.targets import address, edit, importing
 from gpuglass.keeper.targets.file import GPUS_LABEL, Target, parse
 from gpuglass.keeper.targets.store import Place, Store, locked
 from gpuglass.keeper.words import counted
+from gpuglass.text import document
 
 _PORT = 9400
 _MOST_TOLD = 5

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from gpuglass.keeper import document
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.file import Target, TargetsFile, parse
+from gpuglass.text import document
 
 Identity: TypeAlias = tuple[str, int]
 

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gpuglass.keeper import document
-from gpuglass.keeper.document import Mapping, Node, Problem, Scalar
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.file import (
     MAX_LABELS,
@@ -19,6 +17,8 @@ from gpuglass.keeper.targets.file import (
     label_value_error,
 )
 from gpuglass.keeper.words import counted
+from gpuglass.text import document
+from gpuglass.text.document import Mapping, Node, Problem, Scalar
 
 _SUFFIXES = (".yml", ".yaml", ".json")
 # A configuration of Prometheus has more levels than a targets file.

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuglass.keeper import folder
-from gpuglass.keeper.document import Problem
-from gpuglass.keeper.files import replace
 from gpuglass.keeper.targets.edit import Identity
 from gpuglass.keeper.targets.file import Target, TargetsFile, parse
 from gpuglass.keeper.targets.keeper import IS_TARGETS_NAME
+from gpuglass.text.document import Problem
+from gpuglass.text.files import replace
 
 _LOCK = ".gpuglass.lock"
 _PATIENCE = 10.0
