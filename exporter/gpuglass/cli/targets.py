@@ -43,7 +43,7 @@ def list_(directory: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"targets": [_as_json(*each) for each in found]}, indent=2))
     elif found:
-        rows = [("NODE", "ADDRESS", "LABELS", "WRITTEN IN")]
+        rows = [("NODE", "ADDRESS", "LABELS", "FILE")]
         click.echo(aligned([*rows, *(_row(*each) for each in found)]))
     else:
         click.echo("no targets; see gpuglass targets add --help")

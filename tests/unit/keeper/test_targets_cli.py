@@ -52,7 +52,7 @@ def test_list_shows_all_targets_and_where_they_are_written(folder: Path) -> None
     listed = run(folder, "list")
     assert listed.exit_code == 0
     assert listed.stdout.splitlines() == [
-        "NODE  ADDRESS     LABELS       WRITTEN IN",
+        "NODE  ADDRESS     LABELS       FILE",
         "here  [::1]:9400  -            a.yml:1",
         "n1    n1:9400     cluster=lab  lab.yml:2",
         "n2    n2:9400     cluster=lab  lab.yml:2",
