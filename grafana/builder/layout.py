@@ -46,7 +46,21 @@ def built(dashboard: Dashboard) -> Json:
         "panels": list(_placed(dashboard.rows)),
     }
     made["templating"] = {"list": _variables(dashboard, json.dumps(made))}
-    return made
+    return _exact(made, dashboard)
+
+
+def _exact(made: Json, dashboard: Dashboard) -> Json:
+    """Compare a variable that has one value as it is.
+
+    Grafana escapes values for a regular expression only where there may be several.
+    """
+    text = json.dumps(made)
+    for variable in dashboard.variables:
+        if not variable.multi:
+            equal = rf'{variable.name}=\"${variable.name}\"'
+            text = text.replace(equal.replace("=", "=~", 1), equal)
+    exact: Json = json.loads(text)
+    return exact
 
 
 def _link(uid: str, title: str) -> Json:
