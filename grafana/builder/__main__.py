@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from docs import writer
-from grafana.builder import card, fleet, jobs, node, processes
+from grafana.builder import card, fleet, jobs, node, processes, stack
 from grafana.builder.checks import complaints
 from grafana.builder.layout import built, page
 
@@ -14,6 +14,7 @@ DASHBOARDS = (
     card.dashboard,
     processes.dashboard,
     jobs.dashboard,
+    stack.dashboard,
 )
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
 

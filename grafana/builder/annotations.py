@@ -1,6 +1,6 @@
 """Events that graphs show as lines: alerts, XIDs, drivers, restarts."""
 
-from grafana.builder.model import Annotation
+from grafana.builder.model import NOW, Annotation
 
 
 def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotation:
@@ -61,4 +61,17 @@ def exporter_restarts(scope: str = "$nodes") -> Annotation:
         "Exporter of {{node}} restarted",
         "",
         "yellow",
+    )
+
+
+def program_restarts() -> Annotation:
+    """Programs of ours that started."""
+    return Annotation(
+        "Restarts",
+        'max by (job, tier) (process_start_time_seconds{job!="gpu"}) * 1000',
+        "{{job}} {{tier}} started",
+        "",
+        "yellow",
+        at_value=True,
+        source=NOW,
     )

@@ -5,11 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from docs.build_rollups import policies
 from grafana.builder.components import EVERYWHERE, METRICS
 from grafana.builder.layout import BOARDS, COLUMNS
 from grafana.builder.metricsql import Named, named, substituted
 from grafana.builder.model import NOW, RECORDED_STEP, SCHEMA_VERSION, TIER, Json
 from grafana.builder.units import CATALOGUE, RECORDED
+
+from gpuglass.catalogue.model import Rollup
 
 # Those that Grafana has from 9.3 to now, and none that needs Angular.
 KINDS = {
@@ -21,6 +24,12 @@ REFRESH = {False, "5s", "30s", "1m", "5m"}
 REPEATED = {"gpu"}
 # By dashboard and panel, what a complaint would begin with, and why it is right nevertheless.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {}
+# What the tiers keep of each series.
+_KEPT = {
+    **policies(),
+    **{name: record.rollup for name, record in RECORDED.items()},
+    **dict.fromkeys(("ALERTS", "ALERTS_FOR_STATE"), Rollup.LAST),
+}
 # Grafana's own, which no dashboard defines.
 _BUILT_IN = re.compile(r"__\w+")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::[^}]*)?\}|\$([A-Za-z_]\w*)|\$\{(\w+)(?:\.[^}]*)\}")
@@ -156,17 +165,37 @@ def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
             yield f"{target['refId']} asks {NOW} for what only tiers have: {expr}"
         if uid == NOW and "$__range" in expr:
             yield f"{target['refId']} asks {NOW} for the whole range, of which it may lack a part"
-        if uid == NOW and target["range"]:
+        kept = _is_kept(expr, chosen)
+        if uid == NOW and target["range"] and kept:
             yield f"{target['refId']} draws the time range from {NOW}, which forgets soon"
+        if uid == TIER and not kept:
+            yield f"{target['refId']} asks {TIER} for what no tier keeps: {expr}"
         said = list(_names(expr, chosen, target["legendFormat"]))
         yield from (f"{target['refId']} {each}" for each in said)
+        for metric in re.findall(r"([\w:]+)\$\{(?:min|max)\}", expr):
+            if _KEPT.get(metric) not in (Rollup.MIN_AVG_MAX, Rollup.MINUTE):
+                yield f"{target['refId']} asks for extremes of {metric}, which no tier keeps"
         of_steps = not said and not target["instant"] and _is_recorded(expr, chosen)
         if of_steps and target.get("interval") != RECORDED_STEP:
             yield f"{target['refId']} has steps shorter than what is recorded"
 
 
 def _is_recorded(expr: str, chosen: dict[str, list[str]]) -> bool:
-    return any(set(RECORDED) & named(each).metrics for each in _spelled_out(expr, chosen))
+    return any(set(RECORDED) & _metrics(each) for each in _spelled_out(expr, chosen))
+
+
+def _is_kept(expr: str, chosen: dict[str, list[str]]) -> bool:
+    """Whether tiers have all that it asks for; unknown names are told of elsewhere."""
+    texts = _spelled_out(expr, chosen)
+    names = {metric for text in texts for metric in _metrics(text)}
+    return all(_KEPT.get(name, Rollup.NONE) is not Rollup.NONE for name in names if labels_of(name))
+
+
+def _metrics(expr: str) -> set[str]:
+    try:
+        return named(expr).metrics
+    except ValueError:
+        return set()
 
 
 def _spelled_out(expr: str, chosen: dict[str, list[str]]) -> list[str]:

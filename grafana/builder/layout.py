@@ -57,7 +57,7 @@ def _exact(made: Json, dashboard: Dashboard) -> Json:
     text = json.dumps(made)
     for variable in dashboard.variables:
         if not variable.multi:
-            equal = rf'{variable.name}=\"${variable.name}\"'
+            equal = rf"{variable.name}=\"${variable.name}\""
             text = text.replace(equal.replace("=", "=~", 1), equal)
     exact: Json = json.loads(text)
     return exact

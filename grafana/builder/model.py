@@ -327,6 +327,7 @@ class Annotation:
         color: Grafana's name of a colour.
         at_value: The value is the time, in milliseconds.
         on: Whether it is shown at first.
+        source: Uid of the data source.
     """
 
     name: str
@@ -336,13 +337,14 @@ class Annotation:
     color: str = "blue"
     at_value: bool = False
     on: bool = True
+    source: str = TIER
 
     @property
     def json(self) -> Json:
         """As Grafana has it."""
         return {
             "name": self.name,
-            "datasource": data_source(TIER),
+            "datasource": data_source(self.source),
             "enable": self.on,
             "hide": False,
             "iconColor": self.color,
