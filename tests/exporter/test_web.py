@@ -13,6 +13,8 @@ from tests.exporter.conftest import Start
 from tests.exporter.process import PATIENCE, Page, Serve, run
 from tests.ports import free_port, is_free
 
+import gpuglass
+
 QUIET = (
     *("--no-collector.nvml", "--no-collector.filesystem"),
     *("--probe.interval", "60s", "--probe.slow-interval", "60s"),
@@ -117,12 +119,12 @@ def test_health(serve: Serve) -> None:
     assert (serve.get("/-/ready").status, serve.get("/-/ready").text) == (200, "ready\n")
 
 
-def test_the_landing_page_links_to_the_metrics(serve: Serve) -> None:
+def test_the_live_page_links_to_the_metrics(serve: Serve) -> None:
     answer = serve.get("/")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     for path in ("/metrics", "/-/healthy", "/-/ready"):
         assert f'<a href="{path}">' in answer.text
-    assert "All is read." in answer.text
+    assert f"gpuglass {gpuglass.__version__}" in answer.text
 
 
 def test_a_client_that_talks_nonsense_harms_nobody(serve: Serve) -> None:

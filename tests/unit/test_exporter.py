@@ -90,7 +90,7 @@ def test_news_of_the_host_wait_a_moment_for_those_of_the_gpus(
         nonlocal written
         written += 1
 
-    monkeypatch.setattr(exporter._page, "update", count)
+    monkeypatch.setattr(exporter._forms._page, "update", count)
     exporter.page()
     now += 1
     exporter._hosts.changed_at = now
@@ -112,19 +112,21 @@ async def test_a_round_is_written_when_it_is_in_and_not_again_when_it_is_asked_f
 ) -> None:
     exporter = Exporter(replace(SETTINGS, groups={"core": 60.0}), [])
     written: list[str] = []
-    monkeypatch.setattr(exporter._page, "update", lambda blocks: written.append("lines"))
-    monkeypatch.setattr(exporter._page, "text", lambda openmetrics: str(openmetrics).encode())
+    monkeypatch.setattr(exporter._forms._page, "update", lambda blocks: written.append("lines"))
+    monkeypatch.setattr(
+        exporter._forms._page, "text", lambda openmetrics: str(openmetrics).encode()
+    )
 
     def compress(page: bytes) -> bytes:
         written.append("gzip")
         return page
 
-    monkeypatch.setattr("gpuglass.pipeline.exporter._compress", compress)
+    monkeypatch.setattr("gpuglass.pipeline.compression.gzip", compress)
     exporter.page(gzip=True)
     assert written == ["lines", "gzip"]
     told = asyncio.StreamReader()
     tasks = [
-        asyncio.create_task(exporter._write_ahead()),
+        asyncio.create_task(exporter._follow()),
         asyncio.create_task(exporter._supervisor._listen(told)),
     ]
     one_round: list[frames.Frame] = [driver(), announce(UTILIZATION), reading(1.0, 0.5)]

@@ -152,9 +152,12 @@ addresses = st.builds(lambda host, port: f"{host}:{port}", hosts, st.integers(0,
 folders = st.sampled_from(["/", "/usr", "/etc"])
 VALID: dict[str, st.SearchStrategy[Any]] = {
     "web.listen-address": st.lists(addresses, min_size=1, max_size=3),
-    "web.telemetry-path": st.from_regex(r"/[a-z0-9/_.-]{0,10}", fullmatch=True),
+    "web.telemetry-path": st.from_regex(r"/[a-z0-9/_.-]{0,10}", fullmatch=True).filter(
+        lambda path: not path.startswith(("/api/", "/static/"))
+    ),
     "web.config.file": folders,
     "web.max-requests": st.integers(1, 10_000),
+    "web.max-pages": st.integers(0, 1000),
     "web.timeout": durations.filter(lambda text: not text.endswith("ms")),
     "node.name": st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
     "probe.interval": durations,
@@ -265,7 +268,9 @@ BAD: list[tuple[str, str, str]] = [
     ("web.telemetry-path", "/{a}", "no path"),
     ("web.telemetry-path", "/a?b", "no path"),
     ("web.telemetry-path", "/-/ready", "taken"),
+    ("web.telemetry-path", "/api/v1/stream", "taken"),
     ("web.max-requests", "0", "0"),
+    ("web.max-pages", "-1", "-1"),
     ("web.timeout", "0s", "between"),
     ("probe.interval", "1", "no duration"),
     ("probe.interval", "-1s", "no duration"),

@@ -38,6 +38,8 @@ def path(value: Any) -> str:
         raise click.BadParameter(f"{text!r} is no path; write one such as /metrics")
     if text in ("/-/healthy", "/-/ready"):
         raise click.BadParameter(f"{text} is taken by the health check")
+    if text.startswith(("/api/", "/static/")):
+        raise click.BadParameter(f"{text} is taken by the live page")
     return text
 
 
@@ -103,12 +105,20 @@ def _interval_flags(command: Any) -> Any:
     help="Answers under way at once; who comes over it gets 503 and Retry-After.",
 )
 @click.option(
+    "--web.max-pages",
+    "max_pages",
+    type=click.IntRange(0, 1000),
+    default=32,
+    show_default=True,
+    help="Live pages that are open at once; who comes over it gets 503 and Retry-After.",
+)
+@click.option(
     "--web.timeout",
     "web_timeout",
     type=duration(1, 600),
     default="30s",
     show_default=True,
-    help="Time that a client has to send its request, and again to take the answer.",
+    help="Time that a client has to send its request, and again to take the answer, or a part.",
 )
 @click.option(
     "--node.name",
@@ -250,6 +260,7 @@ def command(
     telemetry_path: str,
     web_config: Path | None,
     max_requests: int,
+    max_pages: int,
     web_timeout: float,
     node_name: str,
     interval: float,
@@ -302,7 +313,7 @@ def command(
     if once:
         asyncio.run(_print(exporter))
     else:
-        limits = (max_requests, web_timeout)
+        limits = (max_requests, web_timeout, max_pages)
         web = _Web(listen_addresses, telemetry_path, web_config, limits)
         asyncio.run(_serve(exporter, web, control_socket))
 
@@ -338,7 +349,7 @@ class _Web(NamedTuple):
     addresses: list[tuple[str, int]]
     telemetry_path: str
     config: Path | None
-    limits: tuple[int, float]
+    limits: tuple[int, float, int]
 
 
 async def _serve(exporter: Any, wanted: _Web, control_socket: Path | None) -> None:

@@ -163,6 +163,10 @@ class Devices:
         }
         return [*driver, *blocks, self._xids.block(indexes), self._late_calls()]
 
+    def histories(self, now: float) -> dict[str, dict[str, list[float | None]]]:
+        """What each GPU on the page did of late, by UUID; ``now`` as CLOCK_MONOTONIC has it."""
+        return {gpu.uuid: gpu.history.document(now) for gpu in self._shown(now)}
+
     def complete(self) -> bool:
         """Whether every GPU that the driver lists has been read, or it is known why not."""
         return self._renewing or self._known(len(self._nameless()))

@@ -15,30 +15,18 @@ from gpuglass.host.cards import Cards
 from gpuglass.host.registry import Collector
 from gpuglass.owners import OwnerPaths, Resolver
 from gpuglass.pipeline.devices import Devices
+from gpuglass.pipeline.forms import Forms
 from gpuglass.pipeline.gate import Gate
 from gpuglass.pipeline.hosts import Hosts
 from gpuglass.pipeline.itself import Itself
 from gpuglass.pipeline.kernel_log import KernelLog
-from gpuglass.pipeline.page import Block, Page
+from gpuglass.pipeline.page import Block
 from gpuglass.pipeline.release import Release
 from gpuglass.pipeline.sleep import Sleep
 from gpuglass.pipeline.supervisor import PATIENCE, Patience, Supervisor
 from gpuglass.pipeline.usage import Usage
 from gpuglass.pipeline.xids import Xids
 from gpuglass.probe.request import Request
-
-try:
-    from isal import igzip_lib  # a third of gzip's time; not built for every processor
-except ImportError:
-    import gzip
-
-    def _compress(page: bytes) -> bytes:
-        return gzip.compress(page, _GZIP_LEVEL)
-else:
-
-    def _compress(page: bytes) -> bytes:
-        return igzip_lib.compress(page, _GZIP_LEVEL, igzip_lib.COMP_GZIP)
-
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +37,8 @@ _SELF_SECONDS = 5.0
 _TOGETHER_SECONDS = 0.1
 # Whoever asked in so many of the last intervals will ask again soon.
 _OFTEN = 2
-# Higher levels cost more time than the network gives back: the page shrinks 12-fold at 1 already.
-_GZIP_LEVEL = 1
+# Whoever waits for the next round is told that all is well this often, however seldom it comes.
+_LONGEST_ROUND = 15.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +87,7 @@ class Exporter:
 
     def __init__(self, settings: Settings, collectors: Iterable[Collector]) -> None:
         self._settings = settings
-        self._page = Page(settings.node, METRICS)
+        self._forms = Forms(settings.node, METRICS, settings.fast)
         self._xids = Xids()
         self._kernel_log = self._open_kernel_log()
         self._resolver = Resolver(settings.owners, settings.commands)
@@ -124,10 +112,10 @@ class Exporter:
         self._hosts = Hosts(collectors, settings.fast, settings.slow)
         self._self = Itself()
         self._tasks: list[asyncio.Task[None]] = []
-        self._cache: dict[tuple[bool, bool], bytes] = {}
         self._updated_at = 0.0
         # When somebody last asked for the page in each form: OpenMetrics or not, gzip or not.
         self._asked_at: dict[tuple[bool, bool], float] = {}
+        self._round = asyncio.Event()
 
     def start(self) -> None:
         """Start reading; needs a running event loop."""
@@ -142,7 +130,7 @@ class Exporter:
             tasks.append(self._kernel_log.run)
         if PROCESSES in self._settings.groups:
             self._resolver.start()
-        tasks += [self._watch_processes, self._write_ahead]
+        tasks += [self._watch_processes, self._follow]
         self._tasks = [asyncio.create_task(_keep(task)) for task in tasks]
         self._hosts.start()
 
@@ -201,9 +189,30 @@ class Exporter:
             The body of the answer.
         """
         now = self._asked_at[openmetrics, gzip] = time.monotonic()
-        if self._is_old(now):
-            self._update(now)
-        return self._form(openmetrics, gzip)
+        self._look(now)
+        return self._forms.page(openmetrics, gzip)
+
+    def snapshot(self, gzip: bool = False) -> bytes:
+        """The same facts as JSON.
+
+        Args:
+            gzip: Whether to compress it.
+
+        Returns:
+            The body of the answer.
+        """
+        self._look(time.monotonic())
+        return self._forms.snapshot(gzip)
+
+    def history(self) -> bytes:
+        """What the GPUs did in the last five minutes, as JSON."""
+        return self._forms.history(self._devices.histories(time.monotonic()))
+
+    async def round(self) -> None:
+        """Wait until there is something new, or for as long as that may take."""
+        seconds = min(1.5 * self._settings.fast, _LONGEST_ROUND)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._round.wait(), seconds)
 
     def _open_kernel_log(self) -> KernelLog | None:
         path = self._settings.kernel_log
@@ -227,19 +236,14 @@ class Exporter:
             or now - self._updated_at > 1.5 * self._settings.fast
         )
 
-    def _update(self, now: float) -> None:
-        self._page.update(self._blocks(now))
-        self._cache.clear()
-        self._updated_at = now
+    def _look(self, now: float) -> None:
+        """Take the newest facts, if there are news."""
+        if self._is_old(now):
+            self._update(now)
 
-    def _form(self, openmetrics: bool, gzip: bool) -> bytes:
-        """The page in one of its forms."""
-        key = openmetrics, gzip
-        if key not in self._cache:
-            self._cache[key] = (
-                _compress(self._form(openmetrics, False)) if gzip else self._page.text(openmetrics)
-            )
-        return self._cache[key]
+    def _update(self, now: float) -> None:
+        self._forms.take(self._blocks(now))
+        self._updated_at = now
 
     def _blocks(self, now: float) -> list[Block]:
         blocks, statuses = self._hosts.blocks(now)
@@ -253,11 +257,11 @@ class Exporter:
             statuses.insert(0, self._devices.status(now))
         return blocks + self._self.blocks(statuses)
 
-    async def _write_ahead(self) -> None:
-        """Write the page when a round of readings is in, in the forms that somebody will ask for.
+    async def _follow(self) -> None:
+        """Tell of each round of readings when it is in.
 
-        For somebody who asks less often than the GPUs are read most rounds would be written for
-        nobody.
+        The page is written then, in the forms that somebody will ask for. For somebody who asks
+        less often than the GPUs are read most rounds would be written for nobody.
         """
         while True:
             await self._devices.round.wait()
@@ -269,7 +273,9 @@ class Exporter:
             for form in forms:
                 # A scrape need not wait for the forms of others.
                 await asyncio.sleep(0)
-                self._form(*form)
+                self._forms.page(*form)
+            self._round.set()
+            self._round = asyncio.Event()
 
     async def _watch_processes(self) -> None:
         while True:

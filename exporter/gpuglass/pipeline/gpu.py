@@ -9,6 +9,7 @@ from gpuglass.catalogue import device as metrics
 from gpuglass.catalogue.groups import CORE, PROCESSES, patience
 from gpuglass.catalogue.model import Metric, Series, Type
 from gpuglass.pipeline.counters import Counter, Highest
+from gpuglass.pipeline.history import History
 from gpuglass.pipeline.page import Block
 from gpuglass.pipeline.usage import Usage
 from gpuglass.probe.frames import Column, Device, Processes, Reading
@@ -145,6 +146,7 @@ class Gpu:
         heard_at: When it was announced or read last, in seconds of CLOCK_MONOTONIC.
         read_at: When it was read last, in seconds of CLOCK_MONOTONIC; 0 before the first time.
         duration: How many seconds that took.
+        history: What it did of late.
     """
 
     def __init__(self, uuid: str, intervals: Mapping[str, float], usage: Usage) -> None:
@@ -157,6 +159,7 @@ class Gpu:
         self.heard_at = 0.0
         self.read_at = 0.0
         self.duration = 0.0
+        self.history = History()
         self._intervals = intervals
         self._patience = patience(min(intervals.values()))
         self._counters: dict[_Key, Counter] = {}
@@ -194,6 +197,7 @@ class Gpu:
             kept = list(self._to_keep(section.columns))
             section.best = [item for item, _ in kept]
             best += [metric for _, metric in kept]
+        self.history.arrange({name: s.columns for name, s in self._sections.items()})
         labels = (str(frame.index), self.uuid)
         sources = list(dict.fromkeys(self._sources(frame, sampled)))
         self._new_probe = False
@@ -234,6 +238,7 @@ class Gpu:
             self.down = ""
             self.read_at = self.heard_at = frame.time
             self.duration = frame.duration
+            self.history.take(frame.time, lambda name, i: self._sections[name].values[i])
         self._facts = None
 
     def lose(self, reason: str) -> None:

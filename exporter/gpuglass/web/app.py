@@ -1,20 +1,19 @@
 """The routes of the exporter."""
 
-import html
 from typing import Protocol
 
 from aiohttp import web
 
-import gpuglass
-from gpuglass.web import negotiation
-from gpuglass.web.connections import Connections, Limits, Shared
+from gpuglass.web import live, negotiation, pages
+from gpuglass.web.answers import Shared, Stream
+from gpuglass.web.connections import Connections, Limits
 from gpuglass.web.protection import Protection
 from gpuglass.web.server import Listener
 
 _HEALTHY, _READY = "/-/healthy", "/-/ready"
 
 
-class Source(Protocol):
+class Source(live.Source, Protocol):
     """What the routes show."""
 
     def page(self, openmetrics: bool = False, gzip: bool = False) -> bytes:
@@ -39,22 +38,27 @@ def build(source: Source, telemetry_path: str, limits: Limits, protection: Prote
         limits: What clients can take.
         protection: Who may ask for what.
     """
-    routes = _Routes(source, telemetry_path)
+    routes = _Routes(source)
     connections = Connections(limits, protection, frozenset({_HEALTHY, _READY}))
     app = web.Application(middlewares=[connections.answer])
     app.on_response_prepare.append(protection.add_headers)
     app.router.add_get(telemetry_path, routes.metrics)
     app.router.add_get(_HEALTHY, routes.healthy)
     app.router.add_get(_READY, routes.ready)
+    app.router.add_get("/api/v1/snapshot", routes.snapshot)
+    app.router.add_get("/api/v1/stream", routes.stream)
     if telemetry_path != "/":
-        app.router.add_get("/", routes.landing)
+        files = pages.Pages(telemetry_path)
+        app.router.add_get("/", files.index)
+        app.router.add_get("/static/{name:.+}", files.file)
+    app.on_shutdown.append(routes.end_streams)
     return Listener(app, connections)
 
 
 class _Routes:
-    def __init__(self, source: Source, telemetry_path: str) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._telemetry_path = telemetry_path
+        self._live = live.Live(source)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
@@ -80,37 +84,25 @@ class _Routes:
         trouble = self._source.trouble()
         return web.Response(text=f"ready, but for GPUs: {trouble}\n" if trouble else "ready\n")
 
-    async def landing(self, request: web.Request) -> web.Response:
-        path = html.escape(self._telemetry_path)
-        return web.Response(
-            text=_LANDING.format(version=gpuglass.__version__, path=path, state=self._state()),
-            content_type="text/html",
-        )
+    async def snapshot(self, request: web.Request) -> web.StreamResponse:
+        gzip = negotiation.gzip(request.headers.get("Accept-Encoding", ""))
+        return Shared(self._source.snapshot(gzip), _api("application/json", gzip))
 
-    def _state(self) -> str:
-        trouble = self._source.trouble()
-        return f"GPUs cannot be read: {html.escape(trouble)}" if trouble else "All is read."
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Every round, as server-sent events, until the client leaves."""
+        gzip = negotiation.gzip(request.headers.get("Accept-Encoding", ""))
+        headers = {**_api("text/event-stream", gzip), "X-Accel-Buffering": "no"}
+        return Stream(self._live.events(gzip), headers)
+
+    async def end_streams(self, app: web.Application) -> None:
+        self._live.end()
 
 
-_LANDING = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>gpuglass exporter</title>
-<style>
-  :root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }}
-  body {{ max-width: 40rem; margin: 4rem auto; padding: 0 1rem; }}
-  dt {{ float: left; clear: left; width: 9rem; }}
-  dd {{ margin: 0 0 .25rem 9rem; }}
-  .quiet {{ opacity: .65; }}
-</style>
-<h1>gpuglass exporter</h1>
-<p>{state}</p>
-<dl>
-  <dt><a href="{path}">{path}</a></dt><dd>metrics of this machine and its GPUs</dd>
-  <dt><a href="/-/healthy">/-/healthy</a></dt><dd>the exporter answers</dd>
-  <dt><a href="/-/ready">/-/ready</a></dt><dd>the page is whole</dd>
-</dl>
-<p class="quiet">Version {version}</p>
-</html>
-"""
+def _api(content_type: str, gzip: bool) -> dict[str, str]:
+    headers = {
+        **pages.HEADERS,
+        "Content-Type": f"{content_type}; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Vary": "Accept-Encoding",
+    }
+    return {**headers, "Content-Encoding": "gzip"} if gzip else headers

@@ -13,12 +13,13 @@ import logging
 import resource
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from gpuglass.web.answers import Shared, Stream, pieces
 from gpuglass.web.handshake import Handshake
 from gpuglass.web.protection import Protection
 
@@ -33,7 +34,6 @@ _SWEEP_SECONDS = 1.0
 _SILENT_SECONDS = 0.1
 # A request body, which nobody needs to send, is thrown away for this long.
 _BODY_SECONDS = 2
-_PIECE = 65536
 _MOST_CONNECTIONS = 512
 _LEAST_CONNECTIONS = 32
 # File descriptors that are not the clients': those being accepted or refused, and all others.
@@ -58,11 +58,14 @@ class Limits:
 
     Attributes:
         requests: How many answers are under way at once.
-        seconds: The time that a client has to send its request, and again to take the answer.
+        seconds: The time that a client has to send its request, and again to take the answer, or
+            the next part of one that goes on.
+        streams: How many answers that go on are under way at once, besides the others.
     """
 
     requests: int = 40
     seconds: float = 30.0
+    streams: int = 32
 
 
 class _State(enum.Enum):
@@ -70,14 +73,15 @@ class _State(enum.Enum):
     IDLE = enum.auto()
     ASKING = enum.auto()
     ANSWERED = enum.auto()
+    WATCHING = enum.auto()
 
 
 class Connection(web.RequestHandler):
     """One client.
 
     Attributes:
-        state: What it is at: nothing so far, nothing between two requests, sending a request, or
-            taking an answer.
+        state: What it is at: nothing so far, nothing between two requests, sending a request,
+            taking an answer, or waiting for the next part of one that goes on.
         since: When that began, in the event loop's seconds.
         ended: Whether it has nothing more to say: most such clients are gone.
         outdated: Whether it was let in on terms that are no longer those of the configuration.
@@ -130,6 +134,9 @@ class Connection(web.RequestHandler):
             self.enter(_State.ASKING)
         elif data and self.state is _State.SILENT:
             self.state = _State.ASKING  # the time since it has connected counts
+        elif data and self.state is _State.WATCHING:
+            self.drop()  # there is no end after which it could be answered
+            return
         super().data_received(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, not aiohttp's
@@ -168,25 +175,6 @@ class Connection(web.RequestHandler):
             self.transport.close()
 
 
-class Shared(web.StreamResponse):
-    """An answer that many clients get: one that is slow keeps only a piece of it for itself.
-
-    Args:
-        body: The body.
-        headers: All headers but the length.
-    """
-
-    def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
-        super().__init__(headers=dict(headers))
-        self.content_length = len(body)
-        self._whole = memoryview(body)
-
-    def pieces(self) -> Iterator[memoryview]:
-        """The body, in order."""
-        for begin in range(0, len(self._whole), _PIECE):
-            yield self._whole[begin : begin + _PIECE]
-
-
 class Connections:
     """All clients.
 
@@ -204,6 +192,7 @@ class Connections:
         self._unlimited = unlimited
         self._open: set[Connection] = set()
         self._answered: dict[Connection, None] = {}
+        self._streams: set[Connection] = set()
         self._refusals: set[_Refusal] = set()
         self._most = _most_connections()
         self._server: web.Server | None = None
@@ -251,6 +240,7 @@ class Connections:
         """Take the news that a client is gone."""
         self._open.discard(connection)
         self._answered.pop(connection, None)
+        self._streams.discard(connection)
 
     @web.middleware
     async def answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -263,19 +253,21 @@ class Connections:
             if request.path not in self._unlimited:
                 response = await self.protection.refusal(request)
                 if response is None and not self._has_place(connection):
-                    response = web.Response(status=503, text=_BUSY_TEXT, headers=_BUSY_HEADERS)
-                    response.force_close()
+                    response = _busy()
             if response is None:
                 response = await handler(request)
+            if isinstance(response, Stream) and not self._may_stream(connection):
+                response = _busy()
             if connection.outdated:
                 response.force_close()
-            await _send(request, response)
+            await _send(request, response, connection)
             return response
         except web.HTTPException as error:
-            await _send(request, error)
+            await _send(request, error, connection)
             raise
         finally:
             self._answered.pop(connection, None)
+            self._streams.discard(connection)
             connection.enter(_State.IDLE)
 
     def _has_place(self, connection: Connection) -> bool:
@@ -288,10 +280,18 @@ class Connections:
         self._answered[connection] = None
         return True
 
+    def _may_stream(self, connection: Connection) -> bool:
+        """Move a client from those who are to be answered soon to those who stay."""
+        if len(self._streams) >= self._limits.streams:
+            return False
+        self._answered.pop(connection, None)
+        self._streams.add(connection)
+        return True
+
     def _make_room(self) -> bool:
         """Drop whoever has been quiet for longest, if that is long enough."""
         now = asyncio.get_running_loop().time()
-        quiet = [c for c in self._open if c.state is not _State.ANSWERED]
+        quiet = [c for c in self._open if c.state not in (_State.ANSWERED, _State.WATCHING)]
         if not quiet:
             return False
         first = max(quiet, key=lambda connection: _excess(connection, now))
@@ -306,6 +306,8 @@ class Connections:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in list(self._open):
+            if connection.state is _State.WATCHING:
+                continue
             idle = connection.state is _State.IDLE
             if now - connection.since > (_IDLE_SECONDS if idle else self._limits.seconds):
                 connection.drop()
@@ -342,14 +344,34 @@ def _excess(connection: Connection, now: float) -> float:
     return now - connection.since - fair
 
 
-async def _send(request: web.Request, response: web.StreamResponse) -> None:
+def _busy() -> web.Response:
+    response = web.Response(status=503, text=_BUSY_TEXT, headers=_BUSY_HEADERS)
+    response.force_close()
+    return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse, connection: Connection) -> None:
     with contextlib.suppress(ConnectionError):
         await response.prepare(request)
-        if isinstance(response, Shared) and request.method != "HEAD":
-            for piece in response.pieces():
-                await response.write(piece)
-                await request.writer.drain()
+        if request.method == "HEAD":
+            pass
+        elif isinstance(response, Shared):
+            await _write(request, response, response.body)
+        elif isinstance(response, Stream):
+            async with contextlib.aclosing(response.parts) as parts:
+                async for part in parts:
+                    connection.enter(_State.ANSWERED)
+                    await _write(request, response, part)
+                    if connection.outdated:
+                        break
+                    connection.enter(_State.WATCHING)
         await response.write_eof()
+        await request.writer.drain()
+
+
+async def _write(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
+    for piece in pieces(body):
+        await response.write(piece)
         await request.writer.drain()
 
 
