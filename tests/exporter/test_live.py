@@ -325,7 +325,7 @@ def test_a_reader_that_reads_nothing_is_dropped(start: Start, scenario: Path) ->
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", serve.port))
-            client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         serve.wait(lambda: process.num_fds() >= base + 10)
         with Events(serve) as events:
             for _ in range(4):
@@ -337,7 +337,7 @@ def test_a_reader_that_reads_nothing_is_dropped(start: Start, scenario: Path) ->
 def test_who_talks_on_a_stream_is_dropped(start: Start) -> None:
     serve = start(*QUICK)
     with socket.create_connection(("127.0.0.1", serve.port), timeout=30) as client:
-        client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
         def is_dropped() -> bool:
