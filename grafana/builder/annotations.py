@@ -4,11 +4,12 @@ from grafana.builder.model import NOW, Annotation
 
 
 def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotation:
-    """Alerts while they fire."""
+    """Alerts, when they began to fire; all the time in which they do would cover the curves."""
+    by = "alertname, node, gpu, severity"
+    fire = f'ALERTS{{{scope},alertstate="firing",severity=~"{severity}"}}'
     return Annotation(
         "Alerts",
-        f'max by (alertname, node, gpu, severity) (ALERTS{{{scope},alertstate="firing",'
-        f'severity=~"{severity}"}})',
+        f"max by ({by}) ({fire}) unless on ({by}) ({fire} offset ${{step}})",
         "{{alertname}}",
         "{{severity}} {{node}} GPU {{gpu}}",
         "red",
@@ -19,7 +20,8 @@ def xids(scope: str = "$nodes") -> Annotation:
     """XIDs, at the second at which they came."""
     return Annotation(
         "XIDs",
-        f"max by (node, gpu, xid) (gpu_xid_last_timestamp_seconds{{{scope}}}) * 1000",
+        f"max by (node, gpu, xid) (gpu_xid_last_timestamp_seconds{{{scope}}}) * 1000 "
+        ">= ${__from}",
         "XID {{xid}}",
         "{{node}} GPU {{gpu}}",
         "purple",
@@ -44,7 +46,7 @@ def restarts(scope: str = "$nodes") -> Annotation:
     """Machines that started, and exporters that did."""
     return Annotation(
         "Restarts",
-        f"max by (node) (host_boot_time_seconds{{{scope}}}) * 1000",
+        f"max by (node) (host_boot_time_seconds{{{scope}}}) * 1000 >= ${{__from}}",
         "{{node}} started",
         "",
         "yellow",

@@ -158,6 +158,7 @@ def _activity() -> Row:
             ),
             Query("avg_over_time(gpu_dram_active_ratio{$gpus}[$__interval])", "memory bandwidth"),
             top=1,
+            calcs=("mean", "max"),
             empty="Not told: in MIG mode see the instances below",
         ),
         timeseries(
@@ -169,6 +170,7 @@ def _activity() -> Row:
                 "{{pipe}}",
             ),
             Query("avg_over_time(gpu_sm_occupancy_ratio{$gpus}[$__interval])", "warps resident"),
+            calcs=("mean", "max"),
             empty=_NO_GPM,
         ),
     )
@@ -185,6 +187,7 @@ def _memory() -> Row:
             Query("max_over_time(gpu_memory_total_bytes${max}{$gpus}[$__interval])", "total"),
             overrides=(limit("^total$"),),
             stacked=True,
+            calcs=("mean", "max"),
             empty="This card shares the memory of the machine: see its processes",
         ),
         timeseries(
@@ -231,6 +234,7 @@ def _heat() -> Row:
                 "limit by default",
             ),
             overrides=(limit("enforced"), limit("default", "orange")),
+            calcs=("mean", "max"),
             empty="This card does not tell its power",
         ),
         timeseries(
@@ -244,6 +248,7 @@ def _heat() -> Row:
             ),
             overrides=(limit("^limit", "orange"), limit("shutdown|slowdown")),
             bottom=None,
+            calcs=("mean", "max"),
             empty="This card does not tell its temperature",
         ),
         timeseries(
@@ -279,6 +284,7 @@ def _heat() -> Row:
             ),
             overrides=(limit("most$", "orange"),),
             height=6,
+            calcs=("mean", "max"),
             empty="This card does not tell its clocks",
         ),
     )
@@ -296,6 +302,7 @@ def _throttling() -> Row:
             Query(f"{named} and range_max({named}) > 0", "{{reason}}"),
             unit="percentunit",
             top=1,
+            width=10,
             empty="Nothing held the clocks down, or the card does not tell",
         ),
         table(
@@ -318,7 +325,7 @@ def _throttling() -> Row:
                 unit="percentunit",
                 look="bar",
                 steps=WARMER,
-                width=110,
+                width=150,
             ),
             labels={
                 "reason": "Reason",
@@ -328,10 +335,10 @@ def _throttling() -> Row:
                 "uuid": "",
             },
             words={"Reason": REASONS, "What it means": REASONS_EXPLAINED},
-            widths={"Reason": 150},
+            widths={"Reason": 140},
             sort="Time",
             source=TIER,
-            width=12,
+            width=14,
             height=8,
             empty="Nothing held the clocks down",
         ),
@@ -358,6 +365,7 @@ def _throttling() -> Row:
             "0 is the fastest, 15 the slowest. A busy card that is not at 0 is held back.",
             Query("max_over_time(gpu_performance_state${max}{$gpus}[$__interval])", "P-state"),
             unit="short",
+            top=15,
             width=8,
             height=6,
             legend=False,

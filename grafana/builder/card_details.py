@@ -26,7 +26,7 @@ from grafana.builder.panels import (
     table,
     timeseries,
 )
-from grafana.builder.queries import PROCESS, XID, process_columns, xid_columns
+from grafana.builder.queries import PROCESS, PROCESS_WIDTHS, XID, process_columns, xid_columns
 
 _MIG = "gpu_instance, compute_instance, profile"
 _DOWN = below_zero("^received")
@@ -102,26 +102,28 @@ def _links() -> Row:
             "PCIe errors",
             "Packets that had to be sent again, and errors by kind, of each step. Some are normal; "
             "many, and ever more, are not.",
-            Query("increase(gpu_pcie_replays_total{$gpus}[$__interval])", "sent again"),
+            Query("increase(gpu_pcie_replays_total{$gpus}[$__interval]) > 0", "sent again"),
             Query("increase(gpu_pcie_errors_total{$gpus}[$__interval]) > 0", "{{type}}"),
             unit="short",
             bars=True,
             stacked=True,
             calcs=("sum",),
             width=8,
-            empty="This card does not count them",
+            empty="None, or this card does not count them",
         ),
         timeseries(
             "NVLink errors",
             "Errors and what was done about them, of each step. One event may count in several "
             "kinds.",
-            Query('increase(gpu_nvlink_errors_total{$gpus,link="all"}[$__interval])', "{{type}}"),
+            Query(
+                'increase(gpu_nvlink_errors_total{$gpus,link="all"}[$__interval]) > 0', "{{type}}"
+            ),
             unit="short",
             bars=True,
             stacked=True,
             calcs=("sum",),
             width=8,
-            empty="This card has no NVLink, or does not count errors",
+            empty="None, or this card has no NVLink",
         ),
         timeseries(
             "NVLinks up",
@@ -210,7 +212,7 @@ def _errors() -> Row:
             "Errors that ECC corrected or could only detect, of each step.",
             Query(
                 "sum by (kind, location) ("
-                'increase(gpu_ecc_errors_total{$gpus,scope="volatile"}[$__interval]))',
+                'increase(gpu_ecc_errors_total{$gpus,scope="volatile"}[$__interval])) > 0',
                 "{{kind}}, {{location}}",
             ),
             unit="short",
@@ -219,7 +221,7 @@ def _errors() -> Row:
             calcs=("sum",),
             width=10,
             height=9,
-            empty="This card has no ECC, or it is switched off",
+            empty="None, or ECC is not there or off",
         ),
     )
 
@@ -232,9 +234,10 @@ def _processes() -> Row:
             "Who is on the card now. The largest 32 are told one by one, the rest as others.",
             *process_columns("$gpus"),
             labels={**PROCESS, "cluster": "", "node": "", "gpu": ""},
+            widths=PROCESS_WIDTHS,
             links={"User": links.USER_OF_ROW},
             sort="Memory",
-            width=14,
+            height=7,
             empty="No process is on this GPU",
         ),
         timeseries(
@@ -247,9 +250,22 @@ def _processes() -> Row:
                 "{{name}} {{pid}} {{user}}",
             ),
             stacked=True,
-            width=10,
-            height=9,
+            calcs=("mean", "max"),
             empty="No process was on this GPU, or it is too long ago to tell single ones",
+        ),
+        timeseries(
+            "Use by owner",
+            "Share of time in which kernels of each owner ran. Where the driver does not tell SM "
+            "time of processes, it is split by memory.",
+            Query(
+                "sum by (user, job_id, container) ("
+                "rate(gpu_owner_busy_seconds_total{$gpus}[$__rate_interval])) > 0",
+                "{{user}} {{job_id}} {{container}}",
+            ),
+            unit="percentunit",
+            stacked=True,
+            calcs=("mean", "max"),
+            empty="Nobody's kernels ran; in MIG mode it is not told",
         ),
     )
 
@@ -341,6 +357,7 @@ def _media() -> Row:
             Query("avg_over_time(gpu_engine_utilization_ratio{$gpus}[$__interval])", "{{engine}}"),
             top=1,
             width=12,
+            calcs=("mean", "max"),
             empty="This card does not tell of its media engines",
         ),
         timeseries(

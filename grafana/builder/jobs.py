@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from grafana.builder import annotations, links
+from grafana.builder import links
 from grafana.builder.job_trouble import trouble
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
 from grafana.builder.panels import CALM, WARMER, Column, Steps, stat, table, timeseries
@@ -194,12 +194,12 @@ def _columns(level: str, by: str, matchers: str, order: str) -> tuple[Column, ..
         "max(last_over_time(gpuglass_cost_gpu_hour_price[$__range]))"
     )
     return (
-        hours("GPU-hours", "allocated_seconds"),
+        hours("Held h", "allocated_seconds"),
         hours("Busy h", "busy_seconds"),
         hours("Idle h", "idle_seconds"),
         hours("Wasted h", "wasted_seconds"),
         Column(
-            "Used of held",
+            "Used",
             of_these(f"clamp_max({total('busy_seconds')} / {held}, 1)"),
             unit="percentunit",
             look="bar",
@@ -207,7 +207,7 @@ def _columns(level: str, by: str, matchers: str, order: str) -> tuple[Column, ..
             width=130,
         ),
         Column(
-            "Wasted of held",
+            "Wasted",
             of_these(f"{total('wasted_seconds')} / {held}"),
             unit="percentunit",
             steps=WASTE,
@@ -309,7 +309,6 @@ def dashboard() -> Dashboard:
             *trouble(),
         ),
         variables=(CLUSTER, _USER, RESOLUTION),
-        annotations=(annotations.alerts("$clusters"),),
         refresh="1m",
         span="now-24h",
     )

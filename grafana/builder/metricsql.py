@@ -98,16 +98,15 @@ def _matchers(tokens: list[tuple[str, str]]) -> dict[str, str]:
     return {label: text[1:-1] for (_, label), _, (_, text) in triples}
 
 
-# What Grafana puts in before it asks: suffixes of names, and numbers.
+# What Grafana puts in before it asks: suffixes of names, numbers, and durations.
 _SUFFIXES = re.compile(r"\$\{(?:min|max)\}")
-_NUMBERS = re.compile(
-    r"\$\{step\}|\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:seconds)?\}"
-)
+_NUMBERS = re.compile(r"\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:seconds)?\}")
+_DURATIONS = re.compile(r"\$\{step\}|\$__(?:rate_)?interval\b")
 
 
 def substituted(expression: str) -> str:
     """A dashboard's expression, as Grafana asks it of the raw samples."""
-    return _NUMBERS.sub("3600", _SUFFIXES.sub("", expression.replace("${step}", "1m")))
+    return _DURATIONS.sub("1m", _NUMBERS.sub("3600", _SUFFIXES.sub("", expression)))
 
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}

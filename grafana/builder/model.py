@@ -47,8 +47,8 @@ class Query:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether it asks for what vmalert records."""
-        return any(name in substituted(self.expr) for name in RECORDED)
+        """Whether it asks for what vmalert writes: what it records, and alerts."""
+        return any(name in substituted(self.expr) for name in (*RECORDED, "ALERTS"))
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Panel:
         }
         if self.kind == "heatmap":
             target["format"] = "heatmap" if "vmrange" not in query.expr else "time_series"
-        if query.is_recorded and not self.instant:
+        if query.is_recorded:
             target["interval"] = RECORDED_STEP
         return target
 

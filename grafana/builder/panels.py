@@ -31,6 +31,9 @@ WARMER: Steps = ((None, "blue"), (0.05, "green"), (0.6, "yellow"), (0.9, "orange
 # Of degrees between a core and the point at which it slows down.
 MARGIN: Steps = ((None, "red"), (3, "orange"), (10, "green"))
 
+# In a cell of a table that has others.
+_NOTHING = "-"
+
 Calc = Literal["lastNotNull", "mean", "max", "min", "sum", "range", "diff"]
 
 
@@ -106,6 +109,8 @@ def timeseries(
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "dashed" if steps else "off"},
     }
+    if bars and unit == "short":
+        custom["axisSoftMax"] = 1  # else the axis of nothing but 0 goes up to 100
     defaults: Json = {"color": {"mode": "palette-classic"}, "custom": custom}
     defaults |= {"min": bottom} if bottom is not None else {}
     defaults |= {"max": top} if top is not None else {}
@@ -247,6 +252,7 @@ class Column:
         steps = CALM if self.look == "bar" and self.steps is PLAIN else self.steps
         properties: Json = {
             "unit": self.unit or unit_of(filled_in(self.expr)),
+            "noValue": _NOTHING,
             **_display(self.look),
             "thresholds": thresholds(steps),
         }
@@ -328,7 +334,11 @@ def table(
     special = {
         text: _label(text, links or {}, widths or {}, words or {}) for text in shown.values()
     }
-    fields = [by_name(text, **properties) for text, properties in special.items() if properties]
+    # Without a unit of its own a label of digits, such as a pid, would be shown as a number.
+    fields = [
+        by_name(text, unit="string", noValue=_NOTHING, **properties)
+        for text, properties in special.items()
+    ]
     queries = tuple(Query(column.expr) for column in columns)
     return Panel(
         *("table", title, description, queries),
@@ -480,7 +490,8 @@ def state_timeline(
 ) -> Panel:
     """States over time, a line for each series: what was when, and how long."""
     defaults: Json = {
-        "color": {"mode": "thresholds"},
+        # By thresholds Grafana would leave words and their colours out.
+        "color": {"mode": "palette-classic" if mappings else "thresholds"},
         "thresholds": thresholds(steps),
         "custom": {"lineWidth": 0, "fillOpacity": 80, "spanNulls": False},
     }
@@ -498,7 +509,11 @@ def state_timeline(
             "showValue": "never",
             "alignValue": "left",
             "rowHeight": 0.85,
-            "legend": {"showLegend": bool(mappings), "displayMode": "list", "placement": "bottom"},
+            "legend": {
+                "showLegend": len(mappings or ()) > 1,
+                "displayMode": "list",
+                "placement": "bottom",
+            },
             "tooltip": {"mode": "single", "sort": "none"},
         },
         links=links,

@@ -16,6 +16,7 @@ from grafana.builder.queries import (
     ENDED,
     MOST_ROWS,
     PROCESS,
+    PROCESS_WIDTHS,
     ended_columns,
     process_columns,
 )
@@ -121,6 +122,7 @@ def _owners() -> Row:
                 "{{user}}",
             ),
             stacked=True,
+            calcs=("mean", "max"),
             width=12,
             height=9,
             empty="Nobody held a GPU",
@@ -138,6 +140,7 @@ def _processes() -> Row:
             f"{_ONE_BY_ONE}",
             *process_columns("$owners"),
             labels=PROCESS,
+            widths=PROCESS_WIDTHS,
             links={
                 "Node": links.NODE_OF_ROW,
                 "GPU": links.CARD_OF_ROW,
@@ -153,6 +156,7 @@ def _processes() -> Row:
             f"{MOST_ROWS} that left last. {_ONE_BY_ONE}",
             *ended_columns(),
             labels=ENDED,
+            widths=PROCESS_WIDTHS,
             links={
                 "Node": links.NODE_OF_ROW,
                 "GPU": links.CARD_OF_ROW,
@@ -207,6 +211,6 @@ def dashboard() -> Dashboard:
         description="Who holds which GPU, since when and with how much memory; and who did.",
         rows=(_now(), _owners(), _processes(), _over_time()),
         variables=(CLUSTER, NODE, GPU, USER, RESOLUTION),
-        annotations=(annotations.alerts("$gpus"), annotations.restarts()),
+        annotations=(annotations.restarts(),),
         refresh="30s",
     )

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 
+from grafana.builder import links
+from grafana.builder.model import Link
 from grafana.builder.panels import WARMER, Column
 
 # How many rows a table of a fleet has, the largest first: more is neither read nor quick.
 MOST_ROWS = 200
+
+# The labels that tell one GPU from another, with their titles, and where a click on them leads.
+GPU: Mapping[str, str] = {"cluster": "Cluster", "node": "Node", "gpu": "GPU", "uuid": ""}
+GPU_LINKS: Mapping[str, Link] = {"Node": links.NODE_OF_ROW, "GPU": links.CARD_OF_ROW}
 
 # The labels that tell one process from another, with their titles.
 PROCESS: Mapping[str, str] = {
@@ -23,6 +29,17 @@ PROCESS: Mapping[str, str] = {
     "command": "Command",
     "gpu_instance": "Instance",
     "uuid": "",
+}
+# In pixels.
+PROCESS_WIDTHS: Mapping[str, int] = {
+    "Cluster": 85,
+    "Node": 100,
+    "GPU": 60,
+    "PID": 85,
+    "Job": 85,
+    "Container": 120,
+    "Kind": 90,
+    "Instance": 90,
 }
 _PROCESS = "cluster, node, gpu, uuid, pid, name, user, gpu_instance"
 # Of those that ended, what they ran in is not kept.
@@ -56,18 +73,18 @@ def process_columns(scope: str) -> tuple[Column, ...]:
     started = f"max by ({_PROCESS}) (gpu_process_start_time_seconds{{{scope}}})"
     hour = f"gpu_process_memory_used_bytes{{{scope}}}[1h]"
     return (
-        Column("Memory", held, unit="bytes", width=100),
+        Column("Memory", held, unit="bytes", width=95),
         Column(
             "Most, 1 h",
             of_these(f"sum by ({_PROCESS}) (max_over_time({hour}))"),
             unit="bytes",
-            width=100,
+            width=95,
         ),
         Column(
             "Mean, 1 h",
             of_these(f"sum by ({_PROCESS}) (avg_over_time({hour}))"),
             unit="bytes",
-            width=100,
+            width=95,
         ),
         Column(
             "SM time",
@@ -77,8 +94,7 @@ def process_columns(scope: str) -> tuple[Column, ...]:
             steps=WARMER,
             width=110,
         ),
-        Column("Started", of_these(f"{started} * 1000"), unit="dateTimeAsIso", width=160),
-        Column("Runs for", of_these(f"time() - {started}"), unit="dtdurations", width=130),
+        Column("Since", of_these(f"{started} * 1000"), unit="dateTimeAsIso", width=150),
         Column(
             "",
             f"max by ({_PROCESS}, {_OWNER}) (gpu_process_info{{{scope}}}) "
