@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from docs import writer
-from grafana.builder import card, fleet, jobs, node, processes, stack
+from grafana.builder import card, fleet, health, jobs, node, processes, stack
 from grafana.builder.checks import complaints
 from grafana.builder.layout import built, page
 
@@ -15,6 +15,7 @@ DASHBOARDS = (
     processes.dashboard,
     jobs.dashboard,
     stack.dashboard,
+    health.dashboard,
 )
 FOLDER = Path(__file__).resolve().parents[1] / "dashboards"
 
