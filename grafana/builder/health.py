@@ -16,6 +16,7 @@ from grafana.builder.panels import (
     HEALTH,
     WARN_FROM_1,
     Column,
+    sparse,
     stat,
     state_timeline,
     table,
@@ -188,21 +189,25 @@ def _recovery() -> Row:
             "Recovery and repair",
             "What the drivers ask for, and repairs of memory that wait for a reset. GPUs that wait "
             "for nothing have no row.",
-            Column(
-                "Driver asks for",
-                asks("gpu_recovery_action"),
-                unit="short",
-                mappings=RECOVERIES,
-                width=170,
-            ),
-            yes("Row remap waits", ("gpu_row_remap_pending", "gpu_bank_remap_pending"), "orange"),
-            yes("Page waits", ("gpu_retired_pages_pending",), "orange"),
-            yes("Repair waits", ("gpu_repair_pending",), "orange"),
-            yes("Remap failed", ("gpu_row_remap_failure",), "red"),
-            yes(
-                "Beyond repair",
-                ("gpu_memory_unrepairable", "gpu_ecc_sram_threshold_exceeded"),
-                "red",
+            *sparse(
+                Column(
+                    "Driver asks for",
+                    asks("gpu_recovery_action"),
+                    unit="short",
+                    mappings=RECOVERIES,
+                    width=170,
+                ),
+                yes(
+                    "Row remap waits", ("gpu_row_remap_pending", "gpu_bank_remap_pending"), "orange"
+                ),
+                yes("Page waits", ("gpu_retired_pages_pending",), "orange"),
+                yes("Repair waits", ("gpu_repair_pending",), "orange"),
+                yes("Remap failed", ("gpu_row_remap_failure",), "red"),
+                yes(
+                    "Beyond repair",
+                    ("gpu_memory_unrepairable", "gpu_ecc_sram_threshold_exceeded"),
+                    "red",
+                ),
             ),
             labels=GPU,
             links=GPU_LINKS,

@@ -19,6 +19,7 @@ from grafana.builder.panels import (
     WARN_FROM_1,
     Column,
     Steps,
+    sparse,
     table,
     timeseries,
 )
@@ -53,44 +54,48 @@ def _memory() -> Row:
             "GPUs with errors that ECC corrected or could only detect, since the driver was loaded "
             "and in the card's life, and what was taken out of use because of them: rows from "
             "Ampere on, pages before.",
-            Column(
-                "Uncorrected",
-                _worst(counted("uncorrected", "volatile")),
-                steps=BAD_FROM_1,
-                width=115,
-            ),
-            Column("Corrected", _worst(counted("corrected", "volatile")), steps=_MANY, width=105),
-            Column(
-                "Uncorrected, life",
-                _worst(counted("uncorrected", "aggregate")),
-                steps=WARN_FROM_1,
-                width=145,
-            ),
-            Column("Corrected, life", _worst(counted("corrected", "aggregate")), width=130),
-            Column(
-                "Replaced, uncorrected",
-                _worst(
-                    'gpu_remapped_rows{$gpus,cause="uncorrected"} '
-                    'or gpu_retired_pages{$gpus,cause="uncorrected"}'
+            *sparse(
+                Column(
+                    "Uncorrected",
+                    _worst(counted("uncorrected", "volatile")),
+                    steps=BAD_FROM_1,
+                    width=115,
                 ),
-                unit="short",
-                steps=WARN_FROM_1,
-                width=180,
-            ),
-            Column(
-                "Replaced, corrected",
-                _worst(
-                    'gpu_remapped_rows{$gpus,cause="corrected"} '
-                    'or gpu_retired_pages{$gpus,cause="corrected"}'
+                Column(
+                    "Corrected", _worst(counted("corrected", "volatile")), steps=_MANY, width=105
                 ),
-                unit="short",
-                width=165,
-            ),
-            Column(
-                "Banks low on spares",
-                _worst('gpu_row_remap_banks{$gpus,availability=~"low|none"}'),
-                steps=WARN_FROM_1,
-                width=165,
+                Column(
+                    "Uncorrected, life",
+                    _worst(counted("uncorrected", "aggregate")),
+                    steps=WARN_FROM_1,
+                    width=145,
+                ),
+                Column("Corrected, life", _worst(counted("corrected", "aggregate")), width=130),
+                Column(
+                    "Replaced, uncorrected",
+                    _worst(
+                        'gpu_remapped_rows{$gpus,cause="uncorrected"} '
+                        'or gpu_retired_pages{$gpus,cause="uncorrected"}'
+                    ),
+                    unit="short",
+                    steps=WARN_FROM_1,
+                    width=180,
+                ),
+                Column(
+                    "Replaced, corrected",
+                    _worst(
+                        'gpu_remapped_rows{$gpus,cause="corrected"} '
+                        'or gpu_retired_pages{$gpus,cause="corrected"}'
+                    ),
+                    unit="short",
+                    width=165,
+                ),
+                Column(
+                    "Banks low on spares",
+                    _worst('gpu_row_remap_banks{$gpus,availability=~"low|none"}'),
+                    steps=WARN_FROM_1,
+                    width=165,
+                ),
             ),
             labels=GPU,
             links=GPU_LINKS,
@@ -134,21 +139,23 @@ def _links() -> Row:
             "GPUs with fewer PCIe lanes than the most that were seen, NVLinks that are down (in "
             "MIG mode they are off on purpose), or trouble with the fabric. GPUs without any "
             "have no row.",
-            Column("PCIe lanes missing", lanes, unit="short", steps=WARN_FROM_1, width=160),
-            Column("NVLinks down", down, unit="short", steps=BAD_FROM_1, width=130),
-            Column(
-                "Fabric",
-                f"max by ({_BY}) (gpu_fabric_healthy{{$gpus}}) == 0",
-                unit="short",
-                mappings=FABRIC,
-                width=100,
-            ),
-            Column(
-                "C2C links down",
-                f"count by ({_BY}) (gpu_c2c_link_up{{$gpus}} == 0)",
-                unit="short",
-                steps=BAD_FROM_1,
-                width=135,
+            *sparse(
+                Column("PCIe lanes missing", lanes, unit="short", steps=WARN_FROM_1, width=160),
+                Column("NVLinks down", down, unit="short", steps=BAD_FROM_1, width=130),
+                Column(
+                    "Fabric",
+                    f"max by ({_BY}) (gpu_fabric_healthy{{$gpus}}) == 0",
+                    unit="short",
+                    mappings=FABRIC,
+                    width=100,
+                ),
+                Column(
+                    "C2C links down",
+                    f"count by ({_BY}) (gpu_c2c_link_up{{$gpus}} == 0)",
+                    unit="short",
+                    steps=BAD_FROM_1,
+                    width=135,
+                ),
             ),
             labels=GPU,
             links=GPU_LINKS,
@@ -160,29 +167,31 @@ def _links() -> Row:
             "Errors on links in the time range",
             "Packets that were sent again over PCIe, other errors there, and errors on NVLinks; "
             "one event may count in several kinds. A few are normal.",
-            Column(
-                "PCIe sent again",
-                came("gpu_pcie_replays_total{$gpus}"),
-                unit="short",
-                steps=_MANY,
-                decimals=0,
-                width=140,
-            ),
-            Column(
-                "PCIe errors",
-                came("gpu_pcie_errors_total{$gpus}"),
-                unit="short",
-                steps=_MANY,
-                decimals=0,
-                width=120,
-            ),
-            Column(
-                "NVLink errors",
-                came('gpu_nvlink_errors_total{$gpus,link="all"}'),
-                unit="short",
-                steps=_MANY,
-                decimals=0,
-                width=130,
+            *sparse(
+                Column(
+                    "PCIe sent again",
+                    came("gpu_pcie_replays_total{$gpus}"),
+                    unit="short",
+                    steps=_MANY,
+                    decimals=0,
+                    width=140,
+                ),
+                Column(
+                    "PCIe errors",
+                    came("gpu_pcie_errors_total{$gpus}"),
+                    unit="short",
+                    steps=_MANY,
+                    decimals=0,
+                    width=120,
+                ),
+                Column(
+                    "NVLink errors",
+                    came('gpu_nvlink_errors_total{$gpus,link="all"}'),
+                    unit="short",
+                    steps=_MANY,
+                    decimals=0,
+                    width=130,
+                ),
             ),
             labels=GPU,
             links=GPU_LINKS,

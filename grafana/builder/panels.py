@@ -286,6 +286,14 @@ def _cell(look: str) -> Json:
     return {"type": "color-background" if look == "colored" else "color-text", "mode": "basic"}
 
 
+def sparse(*columns: Column) -> tuple[Column, ...]:
+    """Columns of which only one may have an answer at all.
+
+    Grafana would not tell then which one it is; so one more, unseen, has a row wherever one has.
+    """
+    return (*columns, Column("", " or ".join(f"({column.expr})" for column in columns)))
+
+
 def table(
     title: str,
     description: str,

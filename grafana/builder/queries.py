@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from grafana.builder import links
 from grafana.builder.model import Link
-from grafana.builder.panels import WARMER, Column
+from grafana.builder.panels import WARMER, Column, sparse
 
 # How many rows a table of a fleet has, the largest first: more is neither read nor quick.
 MOST_ROWS = 200
@@ -112,7 +112,7 @@ def xid_columns(scope: str) -> tuple[Column, ...]:
     last = f"max_over_time(gpu_xid_last_timestamp_seconds{{{scope}}}[$__range])"
     times = f"increase(gpu_xid_errors_total{{{scope}}}[$__range])"
     begin = "${__from:date:seconds}"
-    return (
+    return sparse(
         Column("Last", explained(f"({last} >= {begin}) * 1000"), unit="dateTimeAsIso", width=160),
         Column("Times", explained(f"({times} > 0)"), unit="short", width=70),
     )
