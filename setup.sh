@@ -12,6 +12,8 @@ done
 
 readonly needed_megabytes=500
 role='' action='' engine='' demo=no purge=no
+# Whether this install runs a Grafana.
+grafana=no
 storage_before=''
 prefix=$source_dir/.gpuglass
 install_log='' keep_log=no installing=no
@@ -23,8 +25,8 @@ usage() {
 usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--prefix DIR]
        ./setup.sh --status | --stop | --uninstall [--purge]   [--prefix DIR]
 
-  --single-node  everything on this machine: exporter, vmagent, VictoriaMetrics, vmalert, Alertmanager and
-                 the keeper, which looks after them
+  --single-node  everything on this machine: exporter, vmagent, VictoriaMetrics, vmalert, Alertmanager,
+                 the keeper, which looks after them, and Grafana with its dashboards
   --host         the monitoring host: the same without the exporter, and with tiered storage
   --worker       the exporter alone, to be scraped by a host; listens on every address
   --demo         eight stand-in GPUs in place of real ones
@@ -38,16 +40,18 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
 Settings come from the environment or from gpuglass.env in this clone, as KEY=VALUE:
   GPUGLASS_EXPORTER_PORT 9400, GPUGLASS_KEEPER_PORT 9401, GPUGLASS_VICTORIAMETRICS_PORT 8428,
   GPUGLASS_VMAGENT_PORT 8429, GPUGLASS_VMALERT_PORT 8880, GPUGLASS_ALERTMANAGER_PORT 9093,
-  GPUGLASS_SCRAPE_INTERVAL 5s (1s to 60s), GPUGLASS_NODE_NAME (this machine's host name)
+  GPUGLASS_GRAFANA_PORT 3000, GPUGLASS_SCRAPE_INTERVAL 5s (1s to 60s), GPUGLASS_NODE_NAME (this machine's host name)
   GPUGLASS_STORAGE     single: all samples for GPUGLASS_RETENTION 400d (--single-node's default), or
                        tiered: all samples for GPUGLASS_RETENTION_RAW 7d, minutes for
                        GPUGLASS_RETENTION_1M 30d, hours for GPUGLASS_RETENTION_1H 400d (--host's), with
                        GPUGLASS_VICTORIAMETRICS_1M_PORT 8438, GPUGLASS_VICTORIAMETRICS_1H_PORT 8448
   GPUGLASS_COST_*      KWH_PRICE, GPU_HOUR_PRICE, CURRENCY, PUE, CARBON_GRAMS_PER_KWH: what use costs
   GPUGLASS_ALERT_*     TEMPERATURE_CELSIUS, UTILIZATION_RATIO, MEMORY_RATIO: alert above these, else not
-  GPUGLASS_DASHBOARD_URL  a Grafana of yours with the boards gpu-fleet, gpu-node and gpu-stack, for
-                       messages of alerts to link to
-  with Docker: GPUGLASS_VM_VERSION, GPUGLASS_ALERTMANAGER_VERSION, GPUGLASS_PYTHON_IMAGE
+  GPUGLASS_GRAFANA     auto: where one is on PATH or can be downloaded (the default), or no: never
+  GPUGLASS_DASHBOARD_URL  the address by which people reach Grafana, or another one with these dashboards,
+                       for messages of alerts to link to (default: http://127.0.0.1:3000)
+  with Docker: GPUGLASS_VM_VERSION, GPUGLASS_ALERTMANAGER_VERSION, GPUGLASS_GRAFANA_VERSION,
+  GPUGLASS_PYTHON_IMAGE
 From the environment alone: GPUGLASS_PYTHON (the Python to use), GPUGLASS_COMPONENTS_CACHE (a folder
 that keeps downloaded programs for the next install).
 USAGE
@@ -193,15 +197,21 @@ check_ports() {
     read -r port owner < <("$python" "$source_dir/deploy/native/ports.py" "${wanted[@]}" || true) || return 0
     for name in "${!setting[@]}"; do
         [[ $name != *_PORT || ${setting[$name]} != "$port" ]] ||
-            die "port $port is in use by $owner; end it, or set $name to a free port (environment or gpuglass.env)"
+            die "port $port is in use by $owner; end it, or set $name to a free port$(without_it "$name")" \
+                "(environment or gpuglass.env)"
     done
+}
+
+# What can be done without.
+without_it() {
+    [ "$1" != GPUGLASS_GRAFANA_PORT ] || printf ', or GPUGLASS_GRAFANA to no'
 }
 
 # What the running install was made with: "KEY=VALUE" lines that only this script writes.
 save_run() {
     local name
     {
-        printf '%s=%s\n' role "$role" demo "$demo"
+        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana"
         for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
@@ -317,6 +327,7 @@ show_addresses() {
 }
 
 show_host_addresses() {
+    show_grafana
     say "PromQL:    $(victoriametrics_url)/api/v1/query?query=up"
     # A package of the distribution may lack it.
     { [ -n "$venv" ] && ! answers "$(victoriametrics_url)/vmui/"; } || say "Browse:    $(victoriametrics_url)/vmui/"
@@ -328,6 +339,24 @@ show_host_addresses() {
     [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
     say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
     say "Command:   $prefix/bin/gpuglass --help"
+}
+
+show_grafana() {
+    if [ "$(saved grafana)" = yes ]; then
+        say "Grafana:   http://127.0.0.1:$(saved GPUGLASS_GRAFANA_PORT)/ (user admin, password: $(where_password_is))"
+    elif [ "$(saved role)" = host ]; then
+        say "Grafana:   not here; each node shows itself at http://NODE:9400/"
+    else
+        say "Grafana:   not here; this node shows itself at http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
+    fi
+}
+
+where_password_is() {
+    if [ "$(saved_engine)" = docker ]; then
+        echo "docker compose -p gpuglass exec grafana cat /var/lib/grafana/admin-password"
+    else
+        echo "$prefix/data/grafana/admin-password"
+    fi
 }
 
 # The address by which others reach this machine: the one it would send from. With Docker there may be no Python here.
@@ -348,6 +377,7 @@ install_native() {
     umask 022
     claim_prefix
     python=$(find_python)
+    choose_grafana
     remove_leftovers
     end_orphans
     check_ports
@@ -385,7 +415,13 @@ install_programs() {
         say "    none needed by a worker"
     else
         install_components
+        [ "$grafana" = no ] || install_grafana
     fi
+}
+
+choose_grafana() {
+    grafana=no
+    [ "$role" = worker ] || [ "${setting[GPUGLASS_GRAFANA]}" = no ] || grafana=yes
 }
 
 bring_up() {
@@ -418,6 +454,7 @@ native_status() {
     say
     venv=$(installed_venv)
     show_data 5s || code=1
+    [ "$(saved role)" = worker ] || show_grafana
     return "$code"
 }
 
@@ -438,7 +475,7 @@ native_stop() {
 remove_install() {
     local in_volumes=no
     [ "$(saved_engine)" != docker ] || [ -z "$(saved_storage)" ] || in_volumes=yes
-    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,.lock} "$prefix"/simulator-* "$prefix"/*.part
+    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,.lock} "$prefix"/simulator-* "$prefix"/grafana-* "$prefix"/*.part
     rm -f -- "$prefix/data/this-node.yml.new"
     [ "$in_volumes" = yes ] || [ -n "$(find "$prefix/data" -type f 2>/dev/null | head -n 1)" ] || remove_data
 }

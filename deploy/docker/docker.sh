@@ -32,6 +32,7 @@ compose() (
     GPUGLASS_EXTERNAL_URL=$(external_url)
     GPUGLASS_EXTERNAL_PATH=$(external_path)
     COMPOSE_PROFILES=''
+    use_grafana
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
     GPUGLASS_GROUP=$(files_group)
     export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH GPUGLASS_GROUP COMPOSE_PROFILES
@@ -47,11 +48,23 @@ files_group() {
     echo "$group"
 }
 
+use_grafana() {
+    GPUGLASS_GRAFANA_REPLICAS=0
+    GPUGLASS_GRAFANA_ADDRESS=none
+    if [ "$grafana" = yes ]; then
+        GPUGLASS_GRAFANA_REPLICAS=1
+        GPUGLASS_GRAFANA_ADDRESS=127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}
+    fi
+    export GPUGLASS_GRAFANA_REPLICAS GPUGLASS_GRAFANA_ADDRESS
+}
+
 # The names of the tiers inside, and their addresses on this machine.
 use_tiers() {
     COMPOSE_PROFILES=tiered
     export GPUGLASS_ROLLUP_MINUTE_URL=http://victoria-metrics-1m:8428
     export GPUGLASS_ROLLUP_HOUR_URL=http://victoria-metrics-1h:8428
+    export GPUGLASS_VICTORIAMETRICS_1M_URL=$GPUGLASS_ROLLUP_MINUTE_URL
+    export GPUGLASS_VICTORIAMETRICS_1H_URL=$GPUGLASS_ROLLUP_HOUR_URL
     GPUGLASS_ROLLUP_LOOK_BACK=$(rollup_look_back)
     export GPUGLASS_ROLLUP_LOOK_BACK
     export GPUGLASS_VICTORIAMETRICS_1M_ADDRESS=127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}
@@ -81,6 +94,7 @@ install_docker() {
     step_count=2
     umask 022
     claim_prefix
+    choose_grafana
     say_what_will_show
     say_what_storage_becomes
     mkdir -p -- "$prefix"/{bin,data,run}
@@ -126,6 +140,7 @@ docker_restore() {
     local name
     role=$(saved role)
     demo=$(saved demo)
+    grafana=$(saved grafana)
     for name in "${!setting[@]}"; do
         [ -z "$(saved "$name")" ] || setting["$name"]=$(saved "$name")
     done
@@ -149,6 +164,7 @@ docker_status() {
     compose ps
     say
     docker_show_data 5s
+    [ "$role" = worker ] || show_grafana
 }
 
 docker_stop() {

@@ -8,11 +8,14 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 # shellcheck source=/dev/null
 . "$here/packages.sh"
+# shellcheck source=/dev/null
+. "$here/grafana.sh"
 readonly default_names=(victoria-metrics vmagent)
 # Asked for by name only.
-readonly more_names=(vmalert vmalert-tool alertmanager amtool)
+readonly more_names=(vmalert vmalert-tool alertmanager amtool grafana)
 readonly release_url=${GPUGLASS_RELEASE_URL:-https://github.com/VictoriaMetrics/VictoriaMetrics/releases/download}
 readonly alertmanager_url=${GPUGLASS_ALERTMANAGER_RELEASE_URL:-https://github.com/prometheus/alertmanager/releases/download}
+readonly grafana_url=${GPUGLASS_GRAFANA_RELEASE_URL:-https://dl.grafana.com/grafana/release}
 readonly checksums=${GPUGLASS_RELEASE_CHECKSUMS:-$here/checksums.txt}
 readonly cache=${GPUGLASS_COMPONENTS_CACHE:-}
 
@@ -21,14 +24,15 @@ usage() {
 usage: components.sh DEST [NAME...]
 
 Makes DEST/bin/NAME for each NAME (default: victoria-metrics vmagent; besides: vmalert vmalert-tool
-alertmanager amtool), a link or a file, from the first of PATH, the official release (pinned in checksums.txt)
-and the distribution's packages (unpacked privately).
+alertmanager amtool grafana), a link or a file, from the first of PATH, the official release (pinned in
+checksums.txt) and the distribution's packages (unpacked privately; they have no Grafana).
 
 environment:
   GPUGLASS_COMPONENTS_CACHE     folder that keeps what was downloaded; looked in before any download
   GPUGLASS_COMPONENTS_SOURCES   the sources to try, in order (default: "path release packages")
   GPUGLASS_RELEASE_URL          a mirror of VictoriaMetrics's releases
   GPUGLASS_ALERTMANAGER_RELEASE_URL  a mirror of Alertmanager's releases
+  GPUGLASS_GRAFANA_RELEASE_URL  a mirror of Grafana's releases
   GPUGLASS_RELEASE_CHECKSUMS    another file of pinned checksums
 USAGE
 }
@@ -132,14 +136,19 @@ pinned() {
     local file
     case $1 in
     alertmanager | amtool) file="alertmanager-[0-9.]+\.linux-$arch" ;;
+    grafana) file="grafana_[0-9.]+_[0-9]+_linux_$arch" ;;
     victoria-metrics) file="victoria-metrics-linux-$arch-v[0-9.]+" ;;
     *) file="vmutils-linux-$arch-v[0-9.]+" ;;
     esac
     grep -E "^[0-9a-f]{64}  $file\.tar\.gz\$" "$checksums" 2>/dev/null | head -n 1
 }
 
-# The version in an archive's name, with its v.
+# The version in an archive's name, as its folder is called: with a v, but for Grafana's.
 version_of() {
+    if [[ $1 == *grafana_* ]]; then
+        sed -E 's/.*grafana_([0-9.]+)_.*/\1/' <<<"$1"
+        return
+    fi
     sed -E 's/.*-v?([0-9]+(\.[0-9]+)+)(\.linux-.*)?\.tar\.gz$/v\1/' <<<"$1"
 }
 
@@ -147,6 +156,7 @@ version_of() {
 site_of() {
     case $1 in
     alertmanager* | amtool) say "$alertmanager_url" ;;
+    grafana*) say "$grafana_url" ;;
     *) say "$release_url" ;;
     esac
 }
@@ -154,7 +164,7 @@ site_of() {
 download() {
     local url=$1 file=$2
     if command -v curl >/dev/null; then
-        curl -fsSL --connect-timeout 10 --max-time 600 --speed-limit 1024 --speed-time 30 -o "$file" -- "$url"
+        curl -fsSL --connect-timeout 10 --max-time 1800 --speed-limit 1024 --speed-time 30 -o "$file" -- "$url"
     elif command -v wget >/dev/null; then
         wget -q --tries=1 --timeout=30 -O "$file" -- "$url"
     elif command -v python3 >/dev/null; then
@@ -170,17 +180,33 @@ except OSError as error:
     fi
 }
 
+# A verified archive is kept where programs are.
+archive_from_cache() {
+    local sum=$1 archive=$2
+    [ -n "$cache" ] && cp -- "$cache/$arch/$archive" "$work/$archive" 2>/dev/null &&
+        [ "$(sha256sum <"$work/$archive")" = "$sum  -" ]
+}
+
+keep_archive() {
+    local folder=$cache/$arch
+    [ -n "$cache" ] && [ ! -e "$folder/$1" ] || return 0
+    mkdir -p -- "$folder" 2>/dev/null && cp -- "$work/$1" "$folder/.$1.$$" 2>/dev/null &&
+        mv -f -- "$folder/.$1.$$" "$folder/$1" || rm -f -- "$folder/.$1.$$"
+}
+
 # Fetches and unpacks an archive at most once a run, whatever the number of programs taken from it.
 fetch_archive() {
     local sum=$1 archive=$2 folder=$3 version reason
     [ ! -e "$folder.failed" ] || return 1
     [ ! -d "$folder" ] || return 0
     version=$(version_of "$archive")
-    if ! reason=$(download "$(site_of "$archive")/$version/$archive" "$work/$archive" 2>&1); then
+    if ! reason=$(archive_from_cache "$sum" "$archive" || download "$(site_of "$archive")/$version/$archive" "$work/$archive" 2>&1); then
         note "release $version: $archive could not be downloaded (${reason:-no reason given})"
     elif [ "$(sha256sum <"$work/$archive")" != "$sum  -" ]; then
         note "release $version: $archive does not have the pinned checksum, refused"
-    elif mkdir -p "$folder.part" && tar -xzf "$work/$archive" -C "$folder.part" && mv "$folder.part" "$folder"; then
+    elif mkdir -p "$folder.part" && tar -xzf "$work/$archive" --no-same-owner -C "$folder.part" && mv "$folder.part" "$folder"; then
+        # Of the others the programs are kept.
+        [[ $archive != grafana_* ]] || keep_archive "$archive"
         rm -f -- "$work/$archive"
         return 0
     else
@@ -261,6 +287,10 @@ STARTER
 provide() {
     local name=$1 source
     tried=()
+    if [ "$name" = grafana ]; then
+        provide_grafana
+        return
+    fi
     if [ -x "$dest/bin/$name" ] && [ -z "$(unfit "$name" "$dest/bin/$name")" ]; then
         say "$name: already here"
         return 0
@@ -272,11 +302,19 @@ provide() {
             from_cache "$name" && return 0
             "from_$source" "$name" && return 0
             ;;
-        *) die "GPUGLASS_COMPONENTS_SOURCES: unknown source '$source' (path, release, packages)" ;;
+        *) unknown_source "$source" ;;
         esac
     done
-    die "$name cannot be had ($(joined "${tried[@]:-not on PATH}"));" \
-        "put a recent $name on PATH, or allow this machine to reach $(site_of "$name"), and run this again"
+    die_without "$name" "a recent $name"
+}
+
+unknown_source() {
+    die "GPUGLASS_COMPONENTS_SOURCES: unknown source '$1' (path, release, packages)"
+}
+
+die_without() {
+    die "$1 cannot be had ($(joined "${tried[@]:-not on PATH}"));" \
+        "put $2 on PATH, or allow this machine to reach $(site_of "$1"), and run this again"
 }
 
 joined() {

@@ -140,6 +140,18 @@ install_components() {
     die "$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1 | grep . || reason_in_log)"
 }
 
+# The dashboards are worth a word where they cannot be had, not an install that does not come about.
+install_grafana() {
+    local reason
+    if "$source_dir/deploy/native/components.sh" "$prefix" grafana >>"$install_log" 2>&1 9>&-; then
+        say "    $(grep '^grafana: ' "$install_log" | tail -n 1)"
+        return 0
+    fi
+    reason=$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1)
+    say "    no dashboards: ${reason:-$(reason_in_log)}"
+    grafana=no
+}
+
 # The command for people: it knows the programs beside it, and asks those of this install. Paths hold no quotes.
 write_command() {
     put_command <<COMMAND
@@ -212,9 +224,10 @@ remove_leftovers() {
 # What an earlier version of the checkout needed; called once the programs run from the new one.
 remove_outdated() {
     local folder
-    for folder in "$prefix"/venvs/* "$prefix"/simulator-*; do
+    for folder in "$prefix"/venvs/* "$prefix"/simulator-* "$prefix"/grafana-*; do
         case $folder in
         "$venv" | "$supervisor" | "${simulator:-none}") ;;
+        "$prefix"/grafana-*) grep -qF "$folder/" "$prefix/bin/grafana" 2>/dev/null || rm -rf -- "$folder" ;;
         *) rm -rf -- "$folder" ;;
         esac
     done

@@ -13,6 +13,7 @@ declare -A setting=(
     [GPUGLASS_VMAGENT_PORT]=8429
     [GPUGLASS_VMALERT_PORT]=8880
     [GPUGLASS_ALERTMANAGER_PORT]=9093
+    [GPUGLASS_GRAFANA_PORT]=3000
     [GPUGLASS_SCRAPE_INTERVAL]=5s
     [GPUGLASS_NODE_NAME]=$(uname -n)
     # Empty: the one of the install that is there, else the role's; see choose_storage.
@@ -31,11 +32,14 @@ declare -A setting=(
     [GPUGLASS_ALERT_TEMPERATURE_CELSIUS]=''
     [GPUGLASS_ALERT_UTILIZATION_RATIO]=''
     [GPUGLASS_ALERT_MEMORY_RATIO]=''
-    # Empty: messages link to no boards.
+    # auto: where a Grafana can be had.
+    [GPUGLASS_GRAFANA]=auto
+    # Empty: the Grafana of this install, where it has one.
     [GPUGLASS_DASHBOARD_URL]=''
     # The containers run the release that is pinned for the native way.
     [GPUGLASS_VM_VERSION]=$(sed -nE 's/.*-(v[0-9.]+)\.tar\.gz$/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_ALERTMANAGER_VERSION]=$(sed -nE 's/.* alertmanager-([0-9.]+)\.linux-.*/v\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
+    [GPUGLASS_GRAFANA_VERSION]=$(sed -nE 's/.* grafana_([0-9.]+)_.*/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_PYTHON_IMAGE]=python:3.13-slim
 )
 
@@ -88,6 +92,7 @@ set_setting() {
     GPUGLASS_SCRAPE_INTERVAL) is_interval "$value" || wanted='whole seconds from 1s to 60s' ;;
     GPUGLASS_RETENTION*) is_retention "$value" || wanted='days, weeks or years such as 400d, up to 100y' ;;
     GPUGLASS_STORAGE) [[ $value =~ ^(single|tiered)$ ]] || wanted='single or tiered' ;;
+    GPUGLASS_GRAFANA) [[ $value =~ ^(auto|no)$ ]] || wanted='auto or no' ;;
     GPUGLASS_COST_CURRENCY) [[ $value =~ ^[A-Za-z]{3}$ ]] || wanted='a currency of three letters, such as EUR' ;;
     GPUGLASS_COST_*_PRICE) is_number "$value" 0 10000000 || wanted='a number from 0 to 10000000, such as 0.31' ;;
     GPUGLASS_COST_PUE) is_number "$value" 1 10 || wanted='a number from 1 to 10, such as 1.3' ;;
@@ -103,6 +108,7 @@ set_setting() {
         [[ $value =~ ^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$ ]] ||
             wanted='a name of letters, digits, dots, dashes and underscores'
         ;;
+    GPUGLASS_GRAFANA_VERSION) [[ $value =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as 13.2.3' ;;
     GPUGLASS_VM_VERSION | GPUGLASS_ALERTMANAGER_VERSION) [[ $value =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as v1.152.0' ;;
     GPUGLASS_PYTHON_IMAGE) [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || wanted='the name of an image' ;;
     esac

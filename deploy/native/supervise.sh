@@ -44,11 +44,12 @@ demo_starter() {
 }
 
 programs() {
-    local exporter=(exporter) tiers=()
+    local exporter=(exporter) tiers=() boards=(grafana)
     [ "$role" != worker ] || { echo exporter; return; }
     [ "$role" != host ] || exporter=()
+    [ "$grafana" = yes ] || boards=()
     ! is_tiered || tiers=(victoria-metrics-1m victoria-metrics-1h)
-    echo victoria-metrics "${tiers[@]}" keeper alertmanager vmalert vmagent "${exporter[@]}"
+    echo victoria-metrics "${tiers[@]}" keeper alertmanager vmalert vmagent "${exporter[@]}" "${boards[@]}"
 }
 
 # The name of the setting that holds a program's port.
@@ -79,10 +80,21 @@ memory_percent() {
     if is_tiered; then echo 15; else echo 25; fi
 }
 
+# The Grafana with the boards, if there is one.
+dashboard_url() {
+    if [ -n "${setting[GPUGLASS_DASHBOARD_URL]}" ]; then
+        echo "${setting[GPUGLASS_DASHBOARD_URL]}"
+    elif [ "$grafana" = yes ]; then
+        echo "http://127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}"
+    fi
+}
+
 # Where the links of alerts lead: to the boards, else to vmalert itself.
 external_url() {
-    if [ -n "${setting[GPUGLASS_DASHBOARD_URL]}" ]; then
-        echo "${setting[GPUGLASS_DASHBOARD_URL]}/d"
+    local boards
+    boards=$(dashboard_url)
+    if [ -n "$boards" ]; then
+        echo "$boards/d"
     else
         echo "http://127.0.0.1:${setting[GPUGLASS_VMALERT_PORT]}"
     fi
@@ -90,7 +102,7 @@ external_url() {
 
 # What comes after that for an alert in general; empty: vmalert's own page of it.
 external_path() {
-    [ -z "${setting[GPUGLASS_DASHBOARD_URL]}" ] || echo gpu-fleet
+    [ -z "$(dashboard_url)" ] || echo gpu-fleet
 }
 
 # SETUP_REVISION makes the supervisor restart a program whose files changed while its command line did not.
@@ -114,6 +126,7 @@ program_environment() {
         environment_line SETUP_REVISION 1
         keeper_settings
         ;;
+    grafana) grafana_settings ;;
     victoria-metrics | alertmanager | vmalert) environment_line SETUP_REVISION "$(fingerprint <"$prefix/bin/$1")" ;;
     victoria-metrics-1?)
         environment_line SETUP_REVISION "$(cat "$prefix/bin/victoria-metrics" "$source_dir/victoriametrics/tier.yml" | fingerprint)"
@@ -121,9 +134,33 @@ program_environment() {
     esac
 }
 
+# Its dashboards it reads again by itself.
+grafana_settings() {
+    environment_line SETUP_REVISION "$(cat "$prefix/bin/grafana" "$source_dir"/grafana/{grafana.ini,start.sh} "$source_dir"/grafana/provisioning/*/*.yml | fingerprint)"
+    environment_line GF_SERVER_HTTP_PORT "${setting[GPUGLASS_GRAFANA_PORT]}"
+    environment_line GF_PATHS_DATA "$prefix/data/grafana"
+    environment_line GF_PATHS_LOGS "$prefix/log"
+    environment_line GF_PATHS_PLUGINS "$prefix/data/grafana/plugins"
+    environment_line GF_PATHS_PROVISIONING "$source_dir/grafana/provisioning"
+    environment_line GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH "$source_dir/grafana/dashboards/gpu-fleet.json"
+    environment_line GPUGLASS_DASHBOARDS "$source_dir/grafana/dashboards"
+    environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
+    data_sources
+}
+
+# Where Grafana finds the samples. With single storage one place serves as all three.
+data_sources() {
+    local name port=${setting[GPUGLASS_VICTORIAMETRICS_PORT]}
+    for name in VICTORIAMETRICS VICTORIAMETRICS_1M VICTORIAMETRICS_1H; do
+        ! is_tiered || port=${setting[GPUGLASS_${name}_PORT]}
+        environment_line "GPUGLASS_${name}_URL" "http://127.0.0.1:$port"
+    done
+}
+
 # Where vmagent finds our own components.
 component_addresses() {
     local program name
+    [ "$grafana" = yes ] || environment_line GPUGLASS_GRAFANA_ADDRESS none
     for name in VICTORIAMETRICS_1M VICTORIAMETRICS_1H; do
         is_tiered || environment_line "GPUGLASS_${name}_ADDRESS" none
     done

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Starts Grafana:  start.sh PROGRAM FLAGS...
+#
+# Before the first start it makes a password for the user admin, in a file that only its owner can read. Grafana takes
+# it when it makes its database, and never again: a password changed in Grafana is not the one in the file.
+set -eu
+
+: "${1:?usage: start.sh PROGRAM FLAGS...}" "${GF_PATHS_DATA:?start.sh: GF_PATHS_DATA names no folder}"
+
+password=$GF_PATHS_DATA/admin-password
+if [ ! -s "$password" ] && [ ! -e "$GF_PATHS_DATA/grafana.db" ]; then
+    umask 077
+    mkdir -p -- "$GF_PATHS_DATA"
+    tr -dc 'A-Za-z0-9' </dev/urandom | head -c 24 >"$password.new"
+    mv -f -- "$password.new" "$password"
+fi
+umask 027
+
+# Grafana reads the file itself, so that the password is in nobody's environment.
+GF_SECURITY_ADMIN_PASSWORD="\$__file{$password}"
+export GF_SECURITY_ADMIN_PASSWORD
+exec "$@"
