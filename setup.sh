@@ -351,6 +351,12 @@ show_grafana() {
     fi
 }
 
+# Its first start makes a database. All else works without it.
+await_grafana() {
+    [ "$grafana" = no ] || wait_until 60 answers "http://127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}/api/health" ||
+        say "Grafana does not answer yet; see $prefix/log/grafana.log"
+}
+
 where_password_is() {
     if [ "$(saved_engine)" = docker ]; then
         echo "docker compose -p gpuglass exec grafana cat /var/lib/grafana/admin-password"
@@ -402,6 +408,7 @@ install_native() {
     bring_up
     step "Data"
     show_data 60s || die "no data arrived within a minute; see --status and the logs in $prefix/log"
+    await_grafana
     show_addresses
 }
 

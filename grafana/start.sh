@@ -11,7 +11,7 @@ password=$GF_PATHS_DATA/admin-password
 if [ ! -s "$password" ] && [ ! -e "$GF_PATHS_DATA/grafana.db" ]; then
     umask 077
     mkdir -p -- "$GF_PATHS_DATA"
-    tr -dc 'A-Za-z0-9' </dev/urandom | head -c 24 >"$password.new"
+    head -c 1024 /dev/urandom | LC_ALL=C tr -dc 'A-Za-z0-9' | cut -c 1-24 >"$password.new"
     mv -f -- "$password.new" "$password"
 fi
 umask 027

@@ -190,8 +190,9 @@ archive_from_cache() {
 keep_archive() {
     local folder=$cache/$arch
     [ -n "$cache" ] && [ ! -e "$folder/$1" ] || return 0
-    mkdir -p -- "$folder" 2>/dev/null && cp -- "$work/$1" "$folder/.$1.$$" 2>/dev/null &&
-        mv -f -- "$folder/.$1.$$" "$folder/$1" || rm -f -- "$folder/.$1.$$"
+    if ! { mkdir -p -- "$folder" && cp -- "$work/$1" "$folder/.$1.$$" && mv -f -- "$folder/.$1.$$" "$folder/$1"; } 2>/dev/null; then
+        rm -f -- "$folder/.$1.$$"
+    fi
 }
 
 # Fetches and unpacks an archive at most once a run, whatever the number of programs taken from it.

@@ -20,7 +20,12 @@ from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = 65534
-PROGRAMS = ("exporter", "keeper", "victoria-metrics", "vmagent", "vmalert", "alertmanager")
+# A Grafana is run where this machine has one; none is downloaded by tests.
+GRAFANA = shutil.which("grafana") or shutil.which("grafana-server")
+PROGRAMS = (
+    *("exporter", "keeper", "victoria-metrics", "vmagent", "vmalert", "alertmanager"),
+    *(["grafana"] if GRAFANA else []),
+)
 TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
 ORDINARY_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 RUN_TIMEOUT = 300
@@ -57,7 +62,7 @@ class Clone:
         self.folder = folder / "a clone"
         self.home = folder / "home"
         self.prefix = self.folder / ".gpuglass"
-        self.ports = {program: free_port() for program in (*PROGRAMS, *TIERS)}
+        self.ports = {program: free_port() for program in {*PROGRAMS, *TIERS, "grafana"}}
         self.first_output = ""
         self._cache = cache
         self._copy()
@@ -93,6 +98,7 @@ class Clone:
             "PIP_CACHE_DIR": str(self._cache / "pip"),
             "GPUGLASS_NODE_NAME": "testnode",
             "GPUGLASS_SCRAPE_INTERVAL": "1s",
+            "GPUGLASS_GRAFANA_RELEASE_URL": "http://127.0.0.1:1",
             "GPUGLASS_COMPONENTS_CACHE": os.environ.get(
                 "GPUGLASS_COMPONENTS_CACHE", str(self._cache / "components")
             ),

@@ -18,7 +18,7 @@ from gpuglass.cli.settings import environment_name, settings_of
 COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
 HOST, WORKER = "docker-compose.host.yml", "docker-compose.worker.yml"
 TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
-OTHERS = ("victoria-metrics", *TIERS, "vmagent", "vmalert", "alertmanager")
+OTHERS = ("victoria-metrics", *TIERS, "vmagent", "vmalert", "alertmanager", "grafana")
 OVERLAYS = ("deploy/docker/gpu.yml", "deploy/docker/demo.yml")
 
 
@@ -60,15 +60,17 @@ def test_vmagent_is_started_by_the_script() -> None:
 def test_release_is_the_pinned_one() -> None:
     checksums = (REPOSITORY / "deploy/native/checksums.txt").read_text()
     dockerfile = (REPOSITORY / "exporter/Dockerfile").read_text()
+    (grafana,) = set(re.findall(r"grafana_([\d.]+)_\d+_linux_\w+\.tar\.gz", checksums))
+    image = services(HOST)["grafana"]["image"]
+    assert image == f"grafana/grafana:${{GPUGLASS_GRAFANA_VERSION:-{grafana}}}"
     for name, archive in (
         ("VM_VERSION", r"victoria-metrics-linux-\w+-(v[\d.]+)\.tar\.gz"),
         ("ALERTMANAGER_VERSION", r"alertmanager-([\d.]+)\.linux-\w+\.tar\.gz"),
     ):
         (version,) = {f"v{found.lstrip('v')}" for found in re.findall(archive, checksums)}
         default = f"${{GPUGLASS_{name}:-{version}}}"
-        programs = (
-            {"alertmanager"} if name == "ALERTMANAGER_VERSION" else {*OTHERS} - {"alertmanager"}
-        )
+        ours = {"alertmanager", "grafana"}
+        programs = {"alertmanager"} if name == "ALERTMANAGER_VERSION" else {*OTHERS} - ours
         assert all(services(HOST)[p]["image"].endswith(f":{default}") for p in programs)
         assert services(HOST)["keeper"]["build"]["args"][name] == default
         assert f"ARG {name}={version}\n" in dockerfile
@@ -235,6 +237,7 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         source_dir={REPOSITORY} role=host demo=no prefix={tmp_path}
         usage_error() {{ echo "$*" >&2; exit 2; }}
         . deploy/native/settings.sh; . deploy/native/supervise.sh; . deploy/docker/docker.sh
+        grafana=yes
         load_settings /nonexistent
         compose config
         echo ---
@@ -242,6 +245,7 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         render deploy/native/programs/vmalert.conf | sed -n 's/^ *"\\(-external.*\\)"$/- \\1/p'
     """
     settings = {"STORAGE": "tiered", "RETENTION_RAW": "9d", "COST_PUE": "1.4", "VMALERT_PORT": "88"}
+    settings["GRAFANA_PORT"] = "3003"
     settings["DASHBOARD_URL"] = "https://boards.example.org/gpus/"
     done = subprocess.run(
         ["bash", "-c", script],
@@ -274,3 +278,8 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     scraped = made["vmagent"]["environment"]
     assert scraped["GPUGLASS_VICTORIAMETRICS_1H_ADDRESS"] == "127.0.0.1:8448"
     assert scraped["GPUGLASS_VMALERT_ADDRESS"] == "127.0.0.1:88"
+    assert scraped["GPUGLASS_GRAFANA_ADDRESS"] == "127.0.0.1:3003"
+    shown = made["grafana"]["environment"]
+    assert shown["GPUGLASS_VICTORIAMETRICS_1M_URL"] == "http://victoria-metrics-1m:8428"
+    assert shown["GPUGLASS_VICTORIAMETRICS_1H_URL"] == "http://victoria-metrics-1h:8428"
+    assert shown["GPUGLASS_VICTORIAMETRICS_URL"] == "http://victoria-metrics:8428"

@@ -164,6 +164,7 @@ class Stack:
             GPUGLASS_COST_CARBON_GRAMS_PER_KWH=str(KWH_CARBON),
             GPUGLASS_VICTORIAMETRICS_1M_ADDRESS="none",
             GPUGLASS_VICTORIAMETRICS_1H_ADDRESS="none",
+            GPUGLASS_GRAFANA_ADDRESS="none",
             **addresses,
         )
         base = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

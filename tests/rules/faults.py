@@ -137,6 +137,7 @@ IMPOSSIBLE = {
     **dict.fromkeys(
         (
             "GPUStackComponentDown",
+            "GPUStackGrafanaDown",
             "GPUStackVmagentSilent",
             "GPUStackTargetsInvalid",
             "GPUStackReceiversInvalid",
