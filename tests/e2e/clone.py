@@ -22,9 +22,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 # A Grafana is run where this machine has one; none is downloaded by tests.
 GRAFANA = shutil.which("grafana") or shutil.which("grafana-server")
+OWN_GRAFANA = ("grafana",) if GRAFANA else ()
 PROGRAMS = (
     *("exporter", "keeper", "victoria-metrics", "vmagent", "vmalert", "alertmanager"),
-    *(["grafana"] if GRAFANA else []),
+    *OWN_GRAFANA,
 )
 TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
 ORDINARY_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]

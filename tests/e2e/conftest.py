@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.clone import Clone, give_away
+from tests.e2e.components import Case, served
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,13 @@ def download_cache() -> Iterator[Path]:
     give_away(folder)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Iterator[Case]:
+    with served(tmp_path) as made:
+        yield made
+    assert not list(made.dest.glob(".components.*")), "work folder left behind"
 
 
 def make_clone(cache: Path) -> Clone:

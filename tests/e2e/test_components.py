@@ -2,23 +2,12 @@
 
 import hashlib
 import io
-import os
-import platform
 import subprocess
 import tarfile
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from tests.e2e.clone import REPOSITORY
-from tests.ports import free_port
-
-SCRIPT = REPOSITORY / "deploy/native/components.sh"
-ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-ARCHIVE = f"victoria-metrics-linux-{ARCHITECTURE}-v1.0.0.tar.gz"
+from tests.e2e.components import ARCHITECTURE, ARCHIVE, SCRIPT, Case, write_program
 
 
 def flags(name: str = "victoria-metrics") -> list[str]:
@@ -31,71 +20,6 @@ def program(known: list[str], mark: str = "") -> bytes:
     """A stand-in that knows these flags."""
     lines = "\n".join(f"  {flag} value\n    \tHelp of it" for flag in known)
     return f"#!/bin/sh\n# {mark}\ncat <<'HELP'\n{lines}\nHELP\nexit 2\n".encode()
-
-
-def write_program(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    path.chmod(0o755)
-    return path
-
-
-class Case:
-    """One run of components.sh with a PATH and a release server of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "path"
-        self.dest = folder / "dest"
-        self.releases = folder / "releases"
-        self.checksums = folder / "checksums.txt"
-        self.environment = {
-            "PATH": f"{self.path}:{os.defpath}",
-            "GPUGLASS_COMPONENTS_SOURCES": "path release",
-            "GPUGLASS_RELEASE_URL": f"http://127.0.0.1:{free_port()}",
-            "GPUGLASS_RELEASE_CHECKSUMS": str(self.checksums),
-        }
-        self.checksums.touch()
-
-    def release(self, content: bytes, *, checksum: str = "") -> None:
-        self.releases.joinpath("v1.0.0").mkdir(parents=True)
-        archive = self.releases / "v1.0.0" / ARCHIVE
-        with tarfile.open(archive, "w:gz") as tar:
-            member = tarfile.TarInfo("victoria-metrics-prod")
-            member.size, member.mode = len(content), 0o755
-            tar.addfile(member, io.BytesIO(content))
-        checksum = checksum or hashlib.sha256(archive.read_bytes()).hexdigest()
-        self.checksums.write_text(f"# pinned\n{checksum}  {ARCHIVE}\n")
-
-    def run(self, *names: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [SCRIPT, self.dest, *(names or ["victoria-metrics"])],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-    @property
-    def installed(self) -> Path:
-        return self.dest / "bin/victoria-metrics"
-
-
-@pytest.fixture
-def case(tmp_path: Path) -> Iterator[Case]:
-    made = Case(tmp_path)
-    made.releases.mkdir()
-    handler_class = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    handler = partial(handler_class, directory=str(made.releases))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        made.environment["GPUGLASS_RELEASE_URL"] = f"http://127.0.0.1:{server.server_port}"
-        yield made
-        server.shutdown()
-    assert not list(made.dest.glob(".components.*")), "work folder left behind"
 
 
 def test_flags_are_read_from_the_supervisor_lines() -> None:
@@ -185,9 +109,9 @@ def test_unknown_names_and_sources(case: Case) -> None:
     case.environment["GPUGLASS_COMPONENTS_SOURCES"] = "attic"
     assert "unknown source 'attic'" in case.run()[1]
     done = subprocess.run(
-        [SCRIPT, case.dest, "grafana"], capture_output=True, text=True, check=False
+        [SCRIPT, case.dest, "prometheus"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, "unknown program 'grafana'" in done.stderr) == (1, True)
+    assert (done.returncode, "unknown program 'prometheus'" in done.stderr) == (1, True)
     assert subprocess.run([SCRIPT], capture_output=True, check=False).returncode == 2
 
 

@@ -1,14 +1,20 @@
 """One command from a clone to live series, and back to nothing."""
 
+import base64
+import json
 import os
+import re
 import signal
+import stat
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.clone import PROGRAMS, REPOSITORY, TIERS, Clone, wait_for
+from tests.e2e.clone import GRAFANA, OWN_GRAFANA, PROGRAMS, REPOSITORY, TIERS, Clone, wait_for
 
 DEMO = ("--single-node", "--demo", "--no-docker")
 RULES = REPOSITORY / "victoriametrics/rules"
@@ -118,6 +124,71 @@ def test_everything_listens_on_loopback_alone(running: Clone) -> None:
                 assert address == "0100007F"
 
 
+class Shown:
+    """The Grafana of an install, asked as the admin whose password setup.sh tells of."""
+
+    def __init__(self, clone: Clone) -> None:
+        line = r"^Grafana: +(\S+) \(user admin, password: (.+)\)$"
+        found = re.search(line, clone.first_output, re.MULTILINE)
+        assert found, clone.first_output
+        self._url, self.password = found[1], Path(found[2])
+
+    def ask(self, path: str, *, password: str | None = None) -> Any:
+        word = self.password.read_text().strip() if password is None else password
+        token = base64.b64encode(f"admin:{word}".encode()).decode()
+        headers = {"Authorization": f"Basic {token}"} if word else {}
+        request = urllib.request.Request(f"{self._url}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def shown(running: Clone) -> Shown:
+    if not GRAFANA:
+        pytest.skip("no Grafana is on PATH, and tests download none")
+    return Shown(running)
+
+
+def test_without_a_grafana_setup_says_so_and_goes_on(running: Clone) -> None:
+    if GRAFANA:
+        pytest.skip("a Grafana is on PATH")
+    output = running.first_output
+    assert output.count("no dashboards: grafana cannot be had") == 1
+    page = f"http://127.0.0.1:{running.ports['exporter']}/"
+    assert f"Grafana:   not here; this node shows itself at {page}\n" in output
+    assert "grafana" not in running.pids()
+
+
+def test_only_the_admin_gets_into_grafana(shown: Shown) -> None:
+    assert stat.S_IMODE(shown.password.stat().st_mode) == 0o600
+    assert shown.ask("/api/org")["id"] == 1
+    for password in ("", "admin"):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            shown.ask("/api/org", password=password)
+
+
+def test_grafana_has_every_dashboard_and_the_data(shown: Shown, running: Clone) -> None:
+    files = (running.folder / "grafana/dashboards").glob("*.json")
+    uids = {json.loads(path.read_text())["uid"] for path in files}
+    found = wait_for("dashboards", lambda: shown.ask("/api/search?type=dash-db"))
+    assert {board["uid"] for board in found} == uids
+    assert {board["folderUid"] for board in found} == {"gpuglass"}
+    for tier in ("vm-raw", "vm-1m", "vm-1h"):
+        place = f"/api/datasources/uid/{tier}"
+        number = shown.ask(place)["id"]
+        path = f"/api/datasources/proxy/{number}/api/v1/query?query=count(gpu_info)"
+        assert shown.ask(path)["data"]["result"][0]["value"][1] == "8"
+
+
+def test_grafana_is_closed_and_quiet(shown: Shown, running: Clone) -> None:
+    settings = shown.ask("/api/admin/settings")
+    assert settings["auth.anonymous"]["enabled"] == "false"
+    assert settings["analytics"]["reporting_enabled"] == "false"
+    assert settings["plugins"]["preinstall_disabled"] == "true"
+    log = (running.prefix / "log/grafana.log").read_text()
+    assert [line for line in log.splitlines() if "level=error" in line] == []
+
+
 def test_second_run_changes_nothing(running: Clone) -> None:
     before = running.pids()
     code, output = running.setup(*DEMO)
@@ -170,7 +241,8 @@ def test_changed_setting_restarts_only_what_it_changes(running: Clone) -> None:
     code, output = running.setup(*DEMO, env={"GPUGLASS_SCRAPE_INTERVAL": "2s"})
     assert code == 0, output
     after = running.pids()
-    assert {program for program in PROGRAMS if before[program] != after[program]} == {"vmagent"}
+    changed = {program for program in PROGRAMS if before[program] != after[program]}
+    assert changed == {"vmagent", *OWN_GRAFANA}
 
 
 def test_changed_script_restarts_only_vmagent(running: Clone) -> None:
@@ -207,7 +279,7 @@ def test_tiered_storage_and_back(running: Clone) -> None:
     tiered = running.pids()
     assert set(tiered) == {*PROGRAMS, *TIERS}
     changed = {program for program in PROGRAMS if before[program] != tiered[program]}
-    assert changed == {"victoria-metrics", "keeper", "vmagent"}
+    assert changed == {"victoria-metrics", "keeper", "vmagent", *OWN_GRAFANA}
     assert scraped(running, (*PROGRAMS, *TIERS))
     done = "count(gpuglass_keeper_rollup_last_success_timestamp_seconds > 0) == 2"
     wait_for("both tiers are looked after", lambda: running.query(done))
