@@ -128,7 +128,7 @@ class Shown:
     """The Grafana of an install, asked as the admin whose password setup.sh tells of."""
 
     def __init__(self, clone: Clone) -> None:
-        line = r"^Grafana: +(\S+) \(user admin, password: (.+)\)$"
+        line = r"^Grafana: +(\S+)/ \(user admin, password: (.+)\)$"
         found = re.search(line, clone.first_output, re.MULTILINE)
         assert found, clone.first_output
         self._url, self.password = found[1], Path(found[2])
