@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from docs import writer
-from grafana.builder import card, fleet, health, jobs, node, processes, stack
+from grafana.builder import card, fleet, health, history, jobs, node, processes, stack
 from grafana.builder.checks import complaints
 from grafana.builder.layout import built, page
 
@@ -14,6 +14,7 @@ DASHBOARDS = (
     card.dashboard,
     processes.dashboard,
     jobs.dashboard,
+    history.dashboard,
     stack.dashboard,
     health.dashboard,
 )

@@ -24,6 +24,8 @@ REFRESH = {False, "5s", "30s", "1m", "5m"}
 REPEATED = {"gpu"}
 # By dashboard and panel, what a complaint would begin with, and why it is right nevertheless.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {}
+# Not shorter than what is recorded, in any tier.
+_STEPS = {RECORDED_STEP, "1d"}
 # What the tiers keep of each series.
 _KEPT = {
     **policies(),
@@ -175,8 +177,8 @@ def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
         for metric in re.findall(r"([\w:]+)\$\{(?:min|max)\}", expr):
             if _KEPT.get(metric) not in (Rollup.MIN_AVG_MAX, Rollup.MINUTE):
                 yield f"{target['refId']} asks for extremes of {metric}, which no tier keeps"
-        of_steps = not said and not target["instant"] and _is_recorded(expr, chosen)
-        if of_steps and target.get("interval") != RECORDED_STEP:
+        of_steps = not said and uid == TIER and _is_recorded(expr, chosen)
+        if of_steps and target.get("interval") not in _STEPS:
             yield f"{target['refId']} has steps shorter than what is recorded"
 
 

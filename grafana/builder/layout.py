@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from grafana.builder.model import SCHEMA_VERSION, Dashboard, Json, Panel, Row
-from grafana.builder.variables import HIDDEN
+from grafana.builder.model import SCHEMA_VERSION, Dashboard, Json, Panel, Row, Variable
+from grafana.builder.variables import hidden
 
 COLUMNS = 24
 _TAG = "gpuglass"
@@ -82,15 +82,15 @@ def _link(uid: str, title: str) -> Json:
 def _variables(dashboard: Dashboard, text: str) -> list[Json]:
     """Those that the user sees, after the hidden ones that they and the panels use."""
     text += json.dumps([variable.json for variable in dashboard.variables])
-    hidden = []
-    for variable in reversed(HIDDEN):
+    used: list[Variable] = []
+    for variable in reversed(hidden(dashboard.looks_back)):
         if f"${{{variable.name}}}" in text:
-            hidden.append(variable)
+            used.insert(0, variable)
             text += json.dumps(variable.json)
-    # Hidden ones go by what is seen, and what is seen by the tier.
-    seen = sorted(dashboard.variables, key=lambda variable: variable.name != "resolution")
-    first = [variable for variable in seen if variable.name == "resolution"]
-    return [variable.json for variable in [*first, *reversed(hidden), *seen[len(first) :]]]
+    # The tier goes by the resolution, and what else is seen by the tier.
+    first = [variable for variable in dashboard.variables if variable.name == "resolution"]
+    rest = [variable for variable in dashboard.variables if variable.name != "resolution"]
+    return [variable.json for variable in (*first, *used, *rest)]
 
 
 def _placed(rows: tuple[Row, ...]) -> Iterator[Json]:

@@ -101,7 +101,7 @@ def _matchers(tokens: list[tuple[str, str]]) -> dict[str, str]:
 # What Grafana puts in before it asks: suffixes of names, numbers, and durations.
 _SUFFIXES = re.compile(r"\$\{(?:min|max)\}")
 _NUMBERS = re.compile(r"\$__range_s|\$__interval_ms|\$\{__(?:from|to)(?::date:seconds)?\}")
-_DURATIONS = re.compile(r"\$\{step\}|\$__(?:rate_)?interval\b")
+_DURATIONS = re.compile(r"\$\{step\}|\$__(?:rate_)?interval\b|\$__range\b")
 
 
 def substituted(expression: str) -> str:

@@ -34,11 +34,13 @@ class Query:
             suffixes ``${min}`` and ``${max}`` for what the tiers keep besides averages.
         legend: The name of each series; labels in ``{{}}``.
         unit: Grafana's unit where it is not the panel's; ``None`` for the panel's.
+        step: The smallest step, such as ``1d`` for an amount of each day.
     """
 
     expr: str
     legend: str = ""
     unit: str | None = None
+    step: str = ""
 
     @property
     def text(self) -> str:
@@ -200,8 +202,8 @@ class Panel:
         }
         if self.kind == "heatmap":
             target["format"] = "heatmap" if "vmrange" not in query.expr else "time_series"
-        if query.is_recorded:
-            target["interval"] = RECORDED_STEP
+        if query.step or query.is_recorded:
+            target["interval"] = query.step or RECORDED_STEP
         return target
 
     def _units(self) -> list[Json]:
@@ -371,6 +373,7 @@ class Dashboard:
         annotations: Events that its graphs show.
         refresh: How often it asks again; empty for never.
         span: How far back it begins, such as ``now-1h``.
+        looks_back: How many times the time range its queries look back, as to compare with before.
     """
 
     uid: str
@@ -381,6 +384,7 @@ class Dashboard:
     annotations: tuple[Annotation, ...] = ()
     refresh: str = ""
     span: str = "now-1h"
+    looks_back: int = 1
 
     @property
     def panels(self) -> tuple[Panel, ...]:

@@ -109,7 +109,7 @@ def timeseries(
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "dashed" if steps else "off"},
     }
-    if bars and unit == "short":
+    if bars and unit in ("short", None):
         custom["axisSoftMax"] = 1  # else the axis of nothing but 0 goes up to 100
     defaults: Json = {"color": {"mode": "palette-classic"}, "custom": custom}
     defaults |= {"min": bottom} if bottom is not None else {}

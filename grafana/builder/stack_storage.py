@@ -74,7 +74,7 @@ def storage() -> Row:
                 "Bytes a sample",
                 'sum by (tier) (vm_data_size_bytes{type!~"indexdb.*"}) '
                 '/ (sum by (tier) (vm_rows{type!~"indexdb.*"}) > 0)',
-                unit="decbytes",
+                unit="short",
                 decimals=2,
             ),
             Column(
@@ -200,6 +200,7 @@ def rules() -> Row:
             unit="short",
             steps=BAD_FROM_1,
             width=4,
+            height=8,
         ),
         stat(
             "Who is told",
@@ -207,6 +208,7 @@ def rules() -> Row:
             Query("max(gpuglass_keeper_receivers)"),
             steps=((None, "orange"), (1, "green")),
             width=4,
+            height=8,
         ),
         timeseries(
             "Time of rules",

@@ -62,28 +62,31 @@ def _chosen(value: str) -> str:
     return f'label_match(label_set(1, "chosen", "${{resolution}}"), "chosen", "{value}")'
 
 
-def _fits(kept_days: float, span_days: float) -> str:
+def _fits(kept_days: float, span_days: float, looks_back: int) -> str:
     """Whether a tier still has the beginning of the range, and the range is not too long for it."""
-    age = "now() - ${__from:date:seconds}"
+    before = f" + {looks_back - 1} * $__range_s" if looks_back > 1 else ""
+    age = f"now() - ${{__from:date:seconds}}{before}"
     return f"({age} < {kept_days * 86400:.0f} and $__range_s <= {span_days * 86400:.0f})"
 
 
-def _uid(name: str, *conditions: str) -> str:
-    return f'label_set(1, "uid", "{name}") if on () ({" or on () ".join(conditions)})'
+def _source(uid: str, *conditions: str) -> str:
+    return f'(label_set(1, "value", "{uid}") if on () ({" or on () ".join(conditions)}))'
 
 
-# All samples are kept for 7 days and minutes for 30 unless somebody chose less. A bit is left for
-# what expires while one looks.
-_TIER = " or on () ".join(
-    (
-        f"({_uid('vm-raw', f'absent({_TIERED})', _chosen('raw'))})",
-        f"({_uid('vm-1m', _chosen('1m'))})",
-        f"({_uid('vm-1h', _chosen('1h'))})",
-        f"({_uid('vm-raw', _fits(6.5, 1))})",
-        f"({_uid('vm-1m', _fits(29, 30))})",
-        'label_set(1, "uid", "vm-1h")',
+def _tier(looks_back: int) -> Variable:
+    # All samples are kept for 7 days and minutes for 30 unless somebody chose less. A bit is left
+    # for what expires while one looks.
+    query = " or on () ".join(
+        (
+            _source("vm-raw", f"absent({_TIERED})", _chosen("raw")),
+            _source("vm-1m", _chosen("1m")),
+            _source("vm-1h", _chosen("1h")),
+            _source("vm-raw", _fits(6.5, 1, looks_back)),
+            _source("vm-1m", _fits(29, 30, looks_back)),
+            'label_set(1, "value", "vm-1h")',
+        )
     )
-)
+    return _hidden("tier", "Data source that fits the time range", query)
 
 
 def _hidden(name: str, label: str, query: str) -> Variable:
@@ -100,10 +103,15 @@ def _by_tier(name: str, label: str, tiers: str, value: str, otherwise: str = "")
     return _hidden(name, label, query)
 
 
-# In the order in which they depend on each other.
-HIDDEN = (
-    _hidden("tier", "Data source that fits the time range", _TIER.replace('"uid"', '"value"')),
-    _by_tier("min", "Suffix of the lowest values", "vm-1.", ":min"),
-    _by_tier("max", "Suffix of the highest values", "vm-1.", ":max"),
-    _by_tier("step", "Smallest step of what is recorded", "vm-1h", "1h", otherwise="1m"),
-)
+def hidden(looks_back: int = 1) -> tuple[Variable, ...]:
+    """The variables that choose the tier, in the order in which they depend on each other.
+
+    Args:
+        looks_back: How many times the time range queries look back from its end.
+    """
+    return (
+        _tier(looks_back),
+        _by_tier("min", "Suffix of the lowest values", "vm-1.", ":min"),
+        _by_tier("max", "Suffix of the highest values", "vm-1.", ":max"),
+        _by_tier("step", "Smallest step of what is recorded", "vm-1h", "1h", otherwise="1m"),
+    )
