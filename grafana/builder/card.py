@@ -348,16 +348,16 @@ def _throttling() -> Row:
             "nothing to do.",
             Query(
                 in_words(
-                    "max_over_time(gpu_clock_event_reason_active${max}{$gpus}[$__interval]) > 0",
+                    "max_over_time(gpu_clock_event_reason_active${max}{$gpus}[$__interval])",
                     "reason",
                     REASONS,
                 ),
                 "{{reason}}",
             ),
-            mappings={"1": ("in force", "orange")},
+            mappings={"0": ("not in force", "transparent"), "1": ("in force", "orange")},
             unit="short",
             width=16,
-            height=6,
+            height=8,
             empty="The card tells of none",
         ),
         timeseries(
@@ -367,7 +367,7 @@ def _throttling() -> Row:
             unit="short",
             top=15,
             width=8,
-            height=6,
+            height=8,
             legend=False,
             empty="Not told by this card",
         ),

@@ -32,13 +32,14 @@ PROCESS: Mapping[str, str] = {
 }
 # In pixels.
 PROCESS_WIDTHS: Mapping[str, int] = {
-    "Cluster": 85,
-    "Node": 100,
+    "Cluster": 80,
+    "Node": 95,
     "GPU": 60,
-    "PID": 85,
-    "Job": 85,
-    "Container": 120,
-    "Kind": 90,
+    "Process": 115,
+    "PID": 80,
+    "Job": 75,
+    "Container": 110,
+    "Kind": 85,
     "Instance": 90,
 }
 _PROCESS = "cluster, node, gpu, uuid, pid, name, user, gpu_instance"
@@ -135,8 +136,8 @@ def ended_columns() -> tuple[Column, ...]:
         return Column(title, value, unit="dateTimeAsIso", width=160)
 
     return (
-        Column("Most memory", of_these(f"max_over_time({most})"), unit="bytes", width=110),
-        Column("Mean memory", of_these(f"avg_over_time({held})"), unit="bytes", width=110),
+        Column("Most memory", of_these(f"max_over_time({most})"), unit="bytes", width=130),
+        Column("Mean memory", of_these(f"avg_over_time({held})"), unit="bytes", width=130),
         Column("Lived", of_these(f"({last} - {started})"), unit="dtdurations", width=130),
         moment("Started", of_these(f"{started} * 1000")),
         moment("First seen", of_these(f"tfirst_over_time({held}) * 1000")),
