@@ -120,6 +120,7 @@ program_environment() {
         environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
         environment_line GPUGLASS_SCRAPE_TIMEOUT "$(scrape_timeout)"
         environment_line GPUGLASS_TARGETS_PUBLISHED "$prefix/data/targets"
+        environment_line GPUGLASS_TLS_DIR "$prefix/data/tls"
         component_addresses
         ;;
     keeper)

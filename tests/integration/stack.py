@@ -135,6 +135,7 @@ class Stack:
         self.folder = folder
         self.targets = folder / "source/victoriametrics/targets"
         self.published = folder / "published"
+        self.tls_dir = folder / "data/tls"
         self.targets.mkdir(parents=True)
         for file in ("scrape.yml", "vmagent.sh"):
             shutil.copy(ROOT / "victoriametrics" / file, self.targets.parent)
@@ -157,6 +158,7 @@ class Stack:
             GPUGLASS_SCRAPE_INTERVAL=f"{scrape_interval:g}s",
             GPUGLASS_SCRAPE_TIMEOUT=f"{900 * scrape_interval:g}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(self.published),
+            GPUGLASS_TLS_DIR=str(self.tls_dir),
             GPUGLASS_COST_KWH_PRICE=str(KWH_PRICE),
             GPUGLASS_COST_GPU_HOUR_PRICE=str(GPU_HOUR_PRICE),
             GPUGLASS_COST_CURRENCY="EUR",

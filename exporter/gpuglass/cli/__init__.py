@@ -9,7 +9,7 @@ import gpuglass
 
 _COMMANDS = (
     *("serve", "config", "release"),
-    *("keeper", "targets", "rules", "status"),
+    *("keeper", "targets", "enrol", "rules", "status"),
     *("alerts", "alertmanager", "maintenance"),
 )
 

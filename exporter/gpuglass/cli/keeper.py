@@ -1,5 +1,6 @@
 """``gpuglass keeper``: what runs beside vmagent on the monitoring host."""
 
+import logging
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from prometheus_client import start_http_server
 
 from gpuglass.cli import alertmanager, logs
 from gpuglass.cli.choices import choice_options, choices
+from gpuglass.cli.enrol import tls_dir_option
 from gpuglass.cli.rollups import rollup_keepers, rollup_options
 from gpuglass.cli.ruling import rules_keeper, rules_options
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
@@ -18,9 +20,12 @@ from gpuglass.keeper import metrics
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.duty import Duty
+from gpuglass.keeper.enrolment import Enrolment, EnrolmentError
 from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.keeper import TargetsKeeper
+
+_log = logging.getLogger(__name__)
 
 _DIRECTORY = click.Path(path_type=Path)
 
@@ -54,6 +59,7 @@ class _WrongSettingError(click.ClickException):
     show_default=True,
     help="Time between two looks; a change is taken when it has looked the same twice.",
 )
+@tls_dir_option
 @choice_options
 @rules_options
 @alertmanager_option
@@ -86,6 +92,7 @@ def command(
     source: Path,
     published: Path,
     interval: float,
+    tls_dir: Path | None,
     alertmanager_url: str,
     listen_address: str,
     log_level: str,
@@ -102,6 +109,7 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     host, port = _listen_address(listen_address)
+    _prepare(tls_dir)
     told = choices(chosen)
     duties: list[Duty] = [
         _targets(source, published, interval),
@@ -127,6 +135,15 @@ def command(
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def _prepare(tls_dir: Path | None) -> None:
+    """Make the CA and the password for scrapes; the rest of the keeper's work needs neither."""
+    try:
+        if tls_dir and Enrolment(tls_dir).prepare():
+            _log.info("%s has a CA and a password for scrapes; see gpuglass enrol", tls_dir)
+    except (EnrolmentError, OSError) as error:
+        _log.error("no CA and no password for scrapes in %s: %s", tls_dir, error)
 
 
 def _listen_address(text: str) -> tuple[str, int]:

@@ -94,11 +94,12 @@ def heed(targets: Iterable[tuple[str, Target]], options: dict[str, Any], err: bo
     """
     if options["no_ask"]:
         return False
-    with told():
-        way = access.read(options["scrape_config"])
-    grave = False
     given = list(targets)
-    answers = asking.ask_all((target for _, target in given), way, options["timeout"])
+    with told():
+        schemes = {asking.scheme(target) for _, target in given}
+        ways = {scheme: access.read(options["scrape_config"], scheme) for scheme in schemes}
+    grave = False
+    answers = asking.ask_all((target for _, target in given), ways, options["timeout"])
     for (name, target), (_, findings) in zip(given, answers, strict=True):
         for finding in findings:
             level = "" if finding.grave else "warning: "

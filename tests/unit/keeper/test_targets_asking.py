@@ -160,7 +160,7 @@ def test_names_and_ports_that_lead_nowhere() -> None:
 def test_a_node_that_is_slow() -> None:
     with node(page()) as address:
         silent = Node(page(), None)  # takes connections, and nobody serves them
-        found = dict(ask_all([target(silent.address), target(address)], DIRECT, 0.5))
+        found = dict(ask_all([target(silent.address), target(address)], {"http": DIRECT}, 0.5))
         silent.server.server_close()
     texts = [[finding.what for finding in findings] for findings in found.values()]
     assert texts[0][0].startswith("does not answer (timed out); ")
@@ -178,14 +178,14 @@ def test_the_password_of_the_scrape_config(tmp_path: Path) -> None:
     basic = "    basic_auth: {username: ada, password_file: password}\n"
     with node(page(), password=SECRET) as address:
         assert said(address).startswith("refuses our password (HTTP 401); ")
-        way = access.read(scrape_config(tmp_path, basic))
+        way = access.read(scrape_config(tmp_path, basic), "http")
         assert ask_one(target(address), way, 5.0) == []
         (tmp_path / "password").write_text("wrong\n")
-        way = access.read(scrape_config(tmp_path, basic))
+        way = access.read(scrape_config(tmp_path, basic), "http")
         assert said(address, way).startswith("refuses our password (HTTP 401); ")
     bearer = "    authorization: {credentials: '%{TOKEN}'}\n"
     with node(page(), password="Bearer t0ken") as address:
-        way = access.read(scrape_config(tmp_path, bearer), {"TOKEN": "t0ken"})
+        way = access.read(scrape_config(tmp_path, bearer), "http", {"TOKEN": "t0ken"})
         assert ask_one(target(address), way, 5.0) == []
 
 
@@ -196,12 +196,12 @@ def test_the_certificates_of_the_scrape_config(
     with node(page(), server_tls) as address:
         assert said(address, __scheme__="https").startswith("TLS fails (")
         assert said(address) == "hangs up; write the label __scheme__: https if it asks for TLS"
-        way = access.read(scrape_config(tmp_path, trusted))
+        way = access.read(scrape_config(tmp_path, trusted), "https")
         assert ask_one(target(address, __scheme__="https"), way, 5.0) == []
-        way = access.read(scrape_config(tmp_path, trusted.replace("gpu1", "gpu2")))
+        way = access.read(scrape_config(tmp_path, trusted.replace("gpu1", "gpu2")), "https")
         assert said(address, way, __scheme__="https").startswith("TLS fails (")
         blind = "    tls_config: {insecure_skip_verify: true}\n"
-        way = access.read(scrape_config(tmp_path, blind))
+        way = access.read(scrape_config(tmp_path, blind), "https")
         assert ask_one(target(address, __scheme__="https"), way, 5.0) == []
     with node(page()) as address:
         assert said(address, __scheme__="https").startswith("speaks no TLS; ")
@@ -216,7 +216,7 @@ def test_a_client_certificate_of_the_scrape_config(
     own = f"{tls}, cert_file: {certificate}/cert.pem, key_file: {certificate}/key.pem"
     with node(page(), server_tls) as address:
         for config, good in ((tls, False), (own, True)):
-            way = access.read(scrape_config(tmp_path, f"    tls_config: {{{config}}}\n"))
+            way = access.read(scrape_config(tmp_path, f"    tls_config: {{{config}}}\n"), "https")
             found = ask_one(target(address, __scheme__="https"), way, 5.0)
             assert (found == []) is good
 
@@ -224,7 +224,7 @@ def test_a_client_certificate_of_the_scrape_config(
 @pytest.mark.parametrize(
     ("job", "told"),
     [
-        ("    basic_auth: {username: ada}\n", "job gpu has no password"),
+        ("    basic_auth: {username: ada}\n", "the nodes' job has no password"),
         (
             "    basic_auth: {username: ada, password_file: none}\n",
             "{folder}/none: No such file or directory",
@@ -232,7 +232,7 @@ def test_a_client_certificate_of_the_scrape_config(
         ("    tls_config: {ca_file: none}\n", "No such file or directory"),
         (
             "    tls_config: {min_version: TLS13}\n",
-            "tls_config of job gpu has min_version, which is not supported here",
+            "tls_config of the nodes' job has min_version, which is not supported here",
         ),
         ("    tls_config: [\n", "is no scrape config ("),
     ],
@@ -240,12 +240,12 @@ def test_a_client_certificate_of_the_scrape_config(
 def test_a_scrape_config_that_cannot_be_followed(tmp_path: Path, job: str, told: str) -> None:
     path = scrape_config(tmp_path, job)
     with pytest.raises(AccessError) as error:
-        access.read(path)
+        access.read(path, "http")
     assert str(error.value).startswith(f"{path}: {told.format(folder=tmp_path)}")
     assert str(error.value).endswith("; correct it, or name another with --scrape.config")
 
 
 def test_without_a_scrape_config_nodes_are_asked_plainly(tmp_path: Path) -> None:
-    assert access.read(tmp_path / "none") == DIRECT
+    assert access.read(tmp_path / "none", "http") == DIRECT
     shipped = Path(gpuglass.__file__).parents[2] / "victoriametrics/scrape.yml"
-    assert access.read(shipped).direct
+    assert access.read(shipped, "http").direct

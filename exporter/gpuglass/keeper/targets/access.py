@@ -12,7 +12,8 @@ import yaml
 
 from gpuglass.keeper.http import Way
 
-_JOB = "gpu"
+# The first of them that the config has is the scheme's.
+_JOBS = {"http": ("gpu",), "https": ("gpu-tls", "gpu")}
 _VARIABLE = re.compile(r"%\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _KNOWN_TLS = {"ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify"}
 
@@ -21,11 +22,12 @@ class AccessError(Exception):
     """The scrape config cannot be followed; the text says why and what to do."""
 
 
-def read(path: Path, environment: Mapping[str, str] = os.environ) -> Way:
+def read(path: Path, scheme: str, environment: Mapping[str, str] = os.environ) -> Way:
     """The password and the certificates with which the nodes are scraped.
 
     Args:
         path: The scrape config; without such a file there are neither.
+        scheme: Of which nodes: those that are asked by ``http`` or by ``https``.
         environment: What ``%{NAME}`` in it stands for.
 
     Raises:
@@ -40,8 +42,8 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> Way:
     try:
         # A variable that is not set is only missed where it is needed.
         config = yaml.safe_load(_VARIABLE.sub(lambda m: environment.get(m[1], m[0]), text))
-        jobs = config["scrape_configs"]
-        job: Mapping[str, Any] = next((job for job in jobs if job["job_name"] == _JOB), {})
+        jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+        job: Mapping[str, Any] = next((jobs[name] for name in _JOBS[scheme] if name in jobs), {})
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise _wrong(path, f"is no scrape config ({' '.join(str(error).split())[:120]})") from None
     try:
@@ -70,7 +72,7 @@ def _secret(path: Path, settings: Mapping[str, Any], name: str) -> str:
         return str(settings[name])
     file = settings.get(f"{name}_file")
     if file is None:
-        raise _wrong(path, f"job {_JOB} has no {name}")
+        raise _wrong(path, f"the nodes' job has no {name}")
     return Path(path.parent, str(file)).read_text("utf-8").rstrip("\r\n")
 
 
@@ -80,7 +82,7 @@ def _tls(path: Path, settings: Mapping[str, Any] | None) -> ssl.SSLContext | Non
     unknown = sorted(settings.keys() - _KNOWN_TLS)
     if unknown:
         raise _wrong(
-            path, f"tls_config of job {_JOB} has {unknown[0]}, which is not supported here"
+            path, f"tls_config of the nodes' job has {unknown[0]}, which is not supported here"
         )
     ca = settings.get("ca_file")
     context = _Context(settings.get("server_name"), ca and str(path.parent / ca))

@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from gpuglass.keeper.targets.file import GPUS_LABEL, Target
 # Further off, and times that the node tells are not to be relied on.
 MOST_CLOCK_OFFSET = 5.0
 _TOGETHER = 32
+_SEE = "see gpuglass enrol and the scrape config"
 _BUILD = exporter.BUILD_INFO.name
 _CLOCK = exporter.COLLECTOR_LAST_SUCCESS.name
 _LINE = re.compile(rf"^({_BUILD}|{_CLOCK}|{device.UP.name})\{{(.*)\}} (\S+)$", re.MULTILINE)
@@ -52,13 +53,13 @@ class Page:
 
 
 def ask_all(
-    targets: Iterable[Target], way: Way, timeout: float
+    targets: Iterable[Target], ways: Mapping[str, Way], timeout: float
 ) -> Iterator[tuple[Target, list[Finding]]]:
     """Ask targets, many at once.
 
     Args:
         targets: Which.
-        way: With which password and certificates.
+        ways: With which password and certificates, by scheme.
         timeout: Seconds that one may take.
 
     Returns:
@@ -66,7 +67,9 @@ def ask_all(
     """
     asked = tuple(targets)
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        yield from zip(asked, pool.map(lambda t: ask_one(t, way, timeout), asked), strict=True)
+        yield from zip(
+            asked, pool.map(lambda t: ask_one(t, ways[scheme(t)], timeout), asked), strict=True
+        )
 
 
 def ask_one(target: Target, way: Way, timeout: float) -> list[Finding]:
@@ -134,15 +137,21 @@ def _compared(target: Target, page: Page, began: float, ended: float) -> Iterato
         )
 
 
+def scheme(target: Target) -> str:
+    """How a target is asked: http or https."""
+    return dict(target.labels).get("__scheme__", "http")
+
+
 def _url(target: Target) -> str:
-    labels = dict(target.labels)
-    scheme, path = labels.get("__scheme__", "http"), labels.get("__metrics_path__", "/metrics")
-    return f"{scheme}://{target.address}{path}"
+    path = dict(target.labels).get("__metrics_path__", "/metrics")
+    return f"{scheme(target)}://{target.address}{path}"
 
 
 def _refusal(target: Target, error: HttpError) -> str:
     if error.status in (401, 403):
-        return f"refuses our password (HTTP {error.status}); see the job gpu of the scrape config"
+        return (
+            f"refuses our password (HTTP {error.status}); see gpuglass enrol and the scrape config"
+        )
     if error.status is not None:
         return f"answers HTTP {error.status} to {_url(target)}; correct port or __metrics_path__"
     reason = error.reason
@@ -152,5 +161,5 @@ def _refusal(target: Target, error: HttpError) -> str:
     if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason.lower():
         return "speaks no TLS; remove the label __scheme__, or start its exporter with TLS"
     if "certificate" in reason.lower() or "ssl" in reason.lower():
-        return f"TLS fails ({reason}); see the job gpu of the scrape config"
+        return f"TLS fails ({reason}); {_SEE}"
     return f"does not answer ({reason}); see that its exporter runs and no firewall is between"
