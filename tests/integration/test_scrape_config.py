@@ -4,8 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.integration.conftest import Fleet
-from tests.integration.stack import ROOT, environment, wait_for
+from tests.integration.stack import ROOT, environment
 
 SCRAPE = ROOT / "victoriametrics/scrape.yml"
 PLACES = {
@@ -48,13 +47,3 @@ def test_a_key_that_vmagent_does_not_know_is_refused(components: Path, tmp_path:
     config = tmp_path / "scrape.yml"
     config.write_text(SCRAPE.read_text().replace("honor_labels", "honour_labels"))
     assert dry_run(components, config, PLACES) != 0
-
-
-def test_our_own_components_are_scraped(fleet: Fleet) -> None:
-    components = ["keeper", "victoriametrics", "vmagent"]
-    up = 'up{job=~"vmagent|victoriametrics|keeper"}'
-
-    def found() -> list[str]:
-        return sorted(labels["job"] for labels, value in fleet.stack.query(up) if value == 1)
-
-    wait_for("our components are up", lambda: found() == components)

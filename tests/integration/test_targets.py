@@ -113,3 +113,13 @@ def test_vmagent_itself_would_drop_them(fleet: Fleet) -> None:
     published.write_text('[{"targets": ["127.0.0.1:1"], "lables": {}}]')
     wait_for("it is dropped", lambda: "127.0.0.1:1" not in stack.scraped())
     published.unlink()
+
+
+def test_our_own_components_are_scraped(fleet: Fleet) -> None:
+    components = ["keeper", "victoriametrics", "vmagent"]
+    up = 'up{job=~"vmagent|victoriametrics|keeper"}'
+
+    def found() -> list[str]:
+        return sorted(labels["job"] for labels, value in fleet.stack.query(up) if value == 1)
+
+    wait_for("our components are up", lambda: found() == components)
