@@ -119,6 +119,7 @@ class Programs:
             GPUGLASS_SCRAPE_INTERVAL=f"{seconds}s",
             GPUGLASS_SCRAPE_TIMEOUT=f"{900 * seconds}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(folder),
+            GPUGLASS_TLS_DIR=str(folder / "tls"),
         )
         command = shipped_command("vmagent", places)
         url = f"http://127.0.0.1:{port}/health"
