@@ -157,6 +157,9 @@ def _of_a_panel(panel: Json) -> Iterator[str]:
 
 
 def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
+    instants = [target for target in panel.get("targets", ()) if target["instant"]]
+    if len({target.get("interval") for target in instants}) > 1:
+        yield "its instant queries have different steps, so they ask for different moments"
     for target in panel.get("targets", ()):
         expr, uid = target["expr"], target["datasource"]["uid"]
         if uid != panel["datasource"]["uid"] or uid not in (NOW, TIER):

@@ -202,9 +202,20 @@ class Panel:
         }
         if self.kind == "heatmap":
             target["format"] = "heatmap" if "vmrange" not in query.expr else "time_series"
-        if query.step or query.is_recorded:
-            target["interval"] = query.step or RECORDED_STEP
+        if step := self._step(query):
+            target["interval"] = step
         return target
+
+    def _step(self, query: Query) -> str:
+        """The smallest step of a query.
+
+        Grafana moves the moment that an instant query asks for to a multiple of it, and puts rows
+        of a table together only if they are of one moment: so all queries of a panel have the same.
+        """
+        if not self.instant:
+            return query.step or (RECORDED_STEP if query.is_recorded else "")
+        recorded = any(each.is_recorded for each in self.queries)
+        return RECORDED_STEP if recorded and self.source == TIER else ""
 
     def _units(self) -> list[Json]:
         """A query whose unit is not the panel's says so by an override."""

@@ -69,6 +69,18 @@ def change(what: str, board: Board) -> None:
         target["expr"] = "gpu_power_watts${max}"
     elif what == "recorded in short steps":
         del target["interval"]
+    elif what == "different moments":
+        table = next(p for p in panels_of(board) if p["type"] == "table" and len(p["targets"]) > 1)
+        table["targets"][0]["interval"] = "1m"
+    elif what == "range of now":
+        panel["datasource"]["uid"] = target["datasource"]["uid"] = "vm-raw"
+    elif what == "sum of now":
+        panel["datasource"]["uid"] = target["datasource"]["uid"] = "vm-raw"
+        target["expr"] = "sum_over_time(node:energy_joules:increase[$__range])"
+    elif what == "extremes of a counter":
+        target["expr"] = "max_over_time(gpu_energy_joules_total${max}[$__interval])"
+    elif what == "not kept":
+        target["expr"] = "avg_over_time(vm_free_disk_space_bytes[$__interval])"
     elif what == "repeated without end":
         panel["repeat"] = "node"
     elif what == "unused variable":
@@ -99,6 +111,11 @@ WRONG = {
     "other source": "neither vm-raw nor",
     "extreme of now": "what only tiers have",
     "recorded in short steps": "steps shorter",
+    "different moments": "different steps",
+    "range of now": "draws the time range from vm-raw",
+    "sum of now": "for the whole range",
+    "extremes of a counter": "extremes of gpu_energy_joules_total",
+    "not kept": "what no tier keeps",
     "repeated without end": "repeated for each node",
     "unused variable": "rack is not used",
     "dead link": "links to gpu-rack",
