@@ -119,6 +119,7 @@ def test_processes_on_mig_instances(
     assert first.value("gpu_process_start_time_seconds", **whose) > 0
     assert first.value(memory, pid="others", gpu_instance="") == 10 * 2**30
     assert not first.values("gpu_process_sm_utilization_ratio")
+    assert not first.values("gpu_owner_busy_seconds_total")
     assert first.value("gpu_processes") == 2
     assert owned(first, "memory_used_bytes") == 30 * 2**30
     play(scenario, head + INSTANCES.replace("1g.18gb", "2g.35gb") + mine + more)

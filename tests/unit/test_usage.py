@@ -128,7 +128,17 @@ def test_without_memory_all_are_equal(people: People) -> None:
     used.see(rows, 11.0, 6.0, None)
     assert by_user(used, metrics.OWNER_BUSY) == {"alice": 0.5, "bob": 0.5, NOBODY: 0.0}
     assert by_user(used, metrics.OWNER_MEMORY) == {}
-    assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 0, "bob": 0, NOBODY: 0}
+    assert by_user(used, metrics.OWNER_ENERGY) == {}
+
+
+def test_what_the_card_does_not_count_nobody_has(people: People) -> None:
+    """As busy time in MIG mode: 0 would say that they do nothing."""
+    used = usage(people)
+    used.see([row(1)], 10.0, None, 1000.0)
+    used.see([row(1)], 12.0, None, 1400.0)
+    assert by_user(used, metrics.OWNER_BUSY) == {}
+    assert by_user(used, metrics.OWNER_ENERGY) == {"alice": 400.0, NOBODY: 0.0}
+    assert by_user(used, metrics.OWNER_ALLOCATED) == {"alice": 2.0, NOBODY: 0.0}
 
 
 def test_a_new_owner_shows_0_until_every_scraper_has_seen_it(

@@ -317,9 +317,16 @@ class Usage:
             columns = zip(*map(self._row, rest), strict=True)
             values += [_sum(column) for column in columns]
         new = (self._time or 0.0) - _FIRST_SECONDS
+        busy, energy = self._counted
         for account in self._accounts.values():
             used = _NOTHING if account.opened_at > new else account.used
-            values += (float(account.processes), account.memory, *used)
+            values += (float(account.processes), account.memory)
+            # What the card does not count for itself, as busy time in MIG mode, is nobody's either.
+            values += (
+                None if busy is None else used.busy,
+                None if energy is None else used.energy,
+                used.allocated,
+            )
         self._values = values
 
     def _row(self, position: int) -> Sequence[float | None]:
