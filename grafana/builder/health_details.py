@@ -129,9 +129,19 @@ def _links() -> Row:
         "unless on (instance, uuid) gpu_mig_mode{$gpus} == 1) > 0"
     )
 
-    def came(counter: str) -> str:
-        return _worst(f"increase({counter}[$__range])")
+    def came(link: str, counter: str, kind: str = "") -> str:
+        each = f"increase({counter}[$__range])"
+        named = f'label_set({each}, "type", "{kind}")' if kind else each
+        return f'label_set(sum by ({_BY}, type) ({named}) > 0, "link", "{link}")'
 
+    came_all = " or ".join(
+        (
+            came("PCIe", "gpu_pcie_replays_total{$gpus}", "sent again"),
+            came("PCIe", "gpu_pcie_errors_total{$gpus}"),
+            came("NVLink", 'gpu_nvlink_errors_total{$gpus,link="all"}'),
+            came("C2C", "gpu_c2c_errors_total{$gpus}"),
+        )
+    )
     return row(
         "Links",
         table(
@@ -167,35 +177,17 @@ def _links() -> Row:
             "Errors on links in the time range",
             "Packets that were sent again over PCIe, other errors there, and errors on NVLinks; "
             "one event may count in several kinds. A few are normal.",
-            *sparse(
-                Column(
-                    "PCIe sent again",
-                    came("gpu_pcie_replays_total{$gpus}"),
-                    unit="short",
-                    steps=_MANY,
-                    decimals=0,
-                    width=140,
-                ),
-                Column(
-                    "PCIe errors",
-                    came("gpu_pcie_errors_total{$gpus}"),
-                    unit="short",
-                    steps=_MANY,
-                    decimals=0,
-                    width=120,
-                ),
-                Column(
-                    "NVLink errors",
-                    came('gpu_nvlink_errors_total{$gpus,link="all"}'),
-                    unit="short",
-                    steps=_MANY,
-                    decimals=0,
-                    width=130,
-                ),
+            Column(
+                "Times",
+                f"topk({MOST_ROWS}, {came_all})",
+                unit="short",
+                steps=_MANY,
+                decimals=0,
+                width=90,
             ),
-            labels=GPU,
+            labels={**GPU, "link": "Link", "type": "Kind"},
             links=GPU_LINKS,
-            sort="PCIe sent again",
+            sort="Times",
             source=TIER,
             width=12,
             empty="No errors on links in this time range",

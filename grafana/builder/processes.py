@@ -25,8 +25,8 @@ from grafana.builder.variables import CLUSTER, GPU, NODE, RESOLUTION, USER
 _HELD = "(sum by (instance, uuid) (gpu_owner_processes{$owners}) > 0)"
 _ONE_BY_ONE = (
     "Of a GPU the largest 32 are told one by one, and the rest as others. Single processes are not "
-    "in the hourly tier: with tiered storage they are known for 30 days. Longer ago, the dashboard "
-    "of jobs knows who held what."
+    "in the hourly tier: of tiered storage they are known for 30 days, and for a time range of "
+    "weeks choose minutes as resolution. What is longer ago the dashboard of jobs knows by owner."
 )
 # More curves than these are not told apart.
 _MOST_CURVES = 12
