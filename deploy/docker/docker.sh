@@ -113,21 +113,31 @@ install_docker() {
 }
 
 # The command for people: it runs in the keeper's container, which knows the addresses; the exporter's lets go of GPUs.
-# What changes targets runs in one of its own, as the folder's owner, and on the host's network, as vmagent does.
+# What changes targets, and the doctor, run in one of their own: as the owner of the targets, on the host's network and
+# among its processes, as vmagent and the exporter do.
 write_docker_command() {
     local service=keeper
     [ "$role" != worker ] || service=exporter
     put_command <<COMMAND
 #!/bin/sh
 # Written by setup.sh.
-if [ "\${1-} $service" = "targets keeper" ]; then
+service=$service
+case \${1-} in
+targets | doctor)
+    [ "\$1" != doctor ] || exec <<PASSWORD
+\$(docker compose -p gpuglass exec -T grafana cat /var/lib/grafana/admin-password 2>/dev/null)
+PASSWORD
     files='$source_dir/victoriametrics' inside=/etc/gpuglass/victoriametrics
-    exec docker run --rm --interactive --init --network host --read-only --cap-drop ALL \\
+    exec docker run --rm --interactive --init --network host --pid host --read-only --cap-drop ALL \\
         --security-opt no-new-privileges:true --user "\$(stat -c %u:%g "\$files/targets")" \\
         --mount "type=bind,src=\$files,dst=\$inside,readonly" --mount "type=bind,src=\$files/targets,dst=\$inside/targets" \\
-        --workdir /etc/gpuglass "\$(docker compose -p gpuglass images --quiet keeper)" "\$@"
-fi
-service=$service
+        --mount type=bind,src=/,dst=/host,readonly --env GPUGLASS_PATH_ROOTFS=/host \\
+        --env GPUGLASS_GRAFANA_PASSWORD_FILE=/dev/stdin \\
+        --env "GPUGLASS_CONTAINER_RUNTIMES=\$(docker info --format '{{json .Runtimes}}')" \\
+$(command_settings | sed 's/.*/        --env & \\/')
+        --workdir /etc/gpuglass --entrypoint gpuglass "\$(docker compose -p gpuglass images --quiet "\$service")" "\$@"
+    ;;
+esac
 [ "\${1-}" != release ] || service=exporter
 no_terminal=
 { [ -t 0 ] && [ -t 1 ]; } || no_terminal=-T

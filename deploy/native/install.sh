@@ -158,23 +158,30 @@ write_command() {
 #!/bin/sh
 # Written by setup.sh.
 PATH=\$PATH:'$prefix/bin'
-: "\${GPUGLASS_VICTORIAMETRICS_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_PORT]}}"
-: "\${GPUGLASS_ALERTMANAGER_URL:=http://127.0.0.1:${setting[GPUGLASS_ALERTMANAGER_PORT]}}"
-: "\${GPUGLASS_TARGETS_DIR:=$source_dir/victoriametrics/targets}"
-: "\${GPUGLASS_SCRAPE_CONFIG:=$source_dir/victoriametrics/scrape.yml}"
-: "\${GPUGLASS_TLS_DIR:=$prefix/data/tls}"
-export PATH GPUGLASS_VICTORIAMETRICS_URL GPUGLASS_ALERTMANAGER_URL GPUGLASS_TARGETS_DIR GPUGLASS_SCRAPE_CONFIG GPUGLASS_TLS_DIR
-$(! is_tiered || tiers_for_command)
+export PATH
+$({
+        command_settings
+        echo "GPUGLASS_TARGETS_DIR=$source_dir/victoriametrics/targets"
+        echo "GPUGLASS_SCRAPE_CONFIG=$source_dir/victoriametrics/scrape.yml"
+        echo "GPUGLASS_TLS_DIR=$prefix/data/tls"
+        echo "GPUGLASS_GRAFANA_PASSWORD_FILE=$prefix/data/grafana/admin-password"
+    } | sed -E 's/^([A-Z0-9_]+)=(.*)/: "${\1:=\2}"; export \1/')
 exec '$venv/bin/gpuglass' "\$@"
 COMMAND
 }
 
-tiers_for_command() {
-    cat <<TIERS
-: "\${GPUGLASS_ROLLUP_MINUTE_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}}"
-: "\${GPUGLASS_ROLLUP_HOUR_URL:=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}}"
-export GPUGLASS_ROLLUP_MINUTE_URL GPUGLASS_ROLLUP_HOUR_URL
-TIERS
+# What this install is and where its programs answer: KEY=VALUE lines for commands on this machine.
+command_settings() {
+    local name ports=(EXPORTER KEEPER VICTORIAMETRICS VMAGENT VMALERT ALERTMANAGER)
+    echo "GPUGLASS_ROLE=$role"
+    for name in "${ports[@]}"; do
+        echo "GPUGLASS_${name}_URL=http://127.0.0.1:${setting[GPUGLASS_${name}_PORT]}"
+    done
+    [ "$grafana" != yes ] || echo "GPUGLASS_GRAFANA_URL=http://127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}"
+    ! is_tiered || {
+        echo "GPUGLASS_ROLLUP_MINUTE_URL=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}"
+        echo "GPUGLASS_ROLLUP_HOUR_URL=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1H_PORT]}"
+    }
 }
 
 put_command() {

@@ -146,8 +146,14 @@ class Clone:
 
     def gpuglass(self, *arguments: str) -> str:
         """What the installed command prints; an error if it fails."""
+        done = self.command(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """A run of the installed command."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
-        done = subprocess.run(
+        return subprocess.run(
             as_ordinary_user([str(self.prefix / "bin/gpuglass"), *arguments]),
             cwd=self.folder,
             env=kept,
@@ -155,8 +161,6 @@ class Clone:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def pids(self) -> dict[str, int]:
         """The process of each program, as its supervisor knows them."""

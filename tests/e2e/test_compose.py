@@ -213,11 +213,15 @@ def test_the_command_runs_in_the_containers(clone: Clone, role: str, terminal: b
         files, inside = clone.folder / "victoriametrics", "/etc/gpuglass/victoriametrics"
         owner = files.stat()
         started = run("targets", "add", "n1:9400", "--label", "a=b")
-        assert started.startswith("run --rm --interactive --init --network host --read-only ")
+        assert started.startswith("run --rm --interactive --init --network host --pid host ")
         assert f" --user {owner.st_uid}:{owner.st_gid} " in started
         for mount in (f"{files},dst={inside},readonly", f"{files}/targets,dst={inside}/targets"):
             assert f" --mount type=bind,src={mount} " in started
         assert started.endswith(" targets add n1:9400 --label a=b")
+    examined = run("doctor", "--json")
+    assert examined.startswith("run --rm ") and " --pid host " in examined
+    assert f" --env GPUGLASS_ROLE={role.removeprefix('--')} " in examined
+    assert examined.endswith(" doctor --json")
     assert clone.setup("--uninstall", env=docker.path)[0] == 0
     assert not command.exists()
 

@@ -105,6 +105,25 @@ def test_installed_command_looks_after_the_targets(running: Clone) -> None:
     file.unlink()
 
 
+def test_the_doctor_finds_a_new_install_well(running: Clone) -> None:
+    def look() -> dict[str, str]:
+        told = json.loads(running.command("doctor", "--json").stdout)
+        return {check["id"]: check["status"] for check in told["checks"]}
+
+    # Rules are evaluated, and alerts fire, after a while.
+    wait_for("all is well", lambda: "failed" not in look().values(), 120)
+    found = look()
+    for id in ("nvml", "hidepid", "exporter", "ports", "exposure", "targets", "series", "rules"):
+        assert found[id] == "ok", id
+    for id in ("node-clocks", "test-alert", "disk"):
+        assert found[id] == "ok", id
+    assert (found["receivers"], found["rollups"]) == ("warning", "skipped")
+    broken = running.command("doctor", "--alertmanager.url", "http://127.0.0.1:1")
+    assert broken.returncode == 1
+    (line,) = (line for line in broken.stdout.splitlines() if line.startswith("failed"))
+    assert "no answer from alertmanager at http://127.0.0.1:1 (" in line
+
+
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
     output = running.first_output
     assert "[1/6] Stand-in driver" in output

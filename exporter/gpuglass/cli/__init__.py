@@ -9,7 +9,7 @@ import gpuglass
 
 _COMMANDS = (
     *("serve", "config", "release"),
-    *("keeper", "targets", "enrol", "rules", "status"),
+    *("keeper", "targets", "enrol", "rules", "status", "doctor"),
     *("alerts", "alertmanager", "maintenance"),
 )
 

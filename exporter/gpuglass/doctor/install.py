@@ -1,0 +1,136 @@
+"""What is looked at: the machine, and the addresses of an install's programs."""
+
+import ctypes
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.victoriametrics import VictoriaMetrics
+
+_TIMEOUT = 10.0
+# What adjtimex() returns where nothing keeps the clock right (linux/timex.h).
+_TIME_ERROR = 5
+# More than its structure takes.
+_TIMEX_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the programs answer, as URLs; None for what this install has not."""
+
+    exporter: str = "http://127.0.0.1:9400"
+    keeper: str = "http://127.0.0.1:9401"
+    victoriametrics: str = "http://127.0.0.1:8428"
+    minute: str | None = None
+    hour: str | None = None
+    vmagent: str = "http://127.0.0.1:8429"
+    vmalert: str = "http://127.0.0.1:8880"
+    alertmanager: str = "http://127.0.0.1:9093"
+    grafana: str | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a page of metrics."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def is_clock_kept() -> bool | None:
+    """Whether the kernel says that something, such as NTP, keeps its clock; None if it does not."""
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_SIZE))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def docker_runtimes() -> str | None:
+    """What Docker says of its runtimes, as JSON; None where it does not answer."""
+    command = ["docker", "info", "--format", "{{json .Runtimes}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else None
+
+
+@dataclass
+class Install:
+    """One install on one machine.
+
+    Attributes:
+        addresses: Where its programs answer.
+        targets: The folder of its targets files.
+        procfs: The machine's ``/proc``.
+        sysfs: The machine's ``/sys``.
+        rootfs: The machine's root directory.
+        grafana_password: The file with the password of Grafana's user admin.
+        clock: Gives Unix time in seconds.
+        is_clock_kept: See there.
+        docker_runtimes: See there.
+    """
+
+    addresses: Addresses = field(default_factory=Addresses)
+    targets: Path = Path("victoriametrics/targets")
+    procfs: Path = Path("/proc")
+    sysfs: Path = Path("/sys")
+    rootfs: Path = Path("/")
+    grafana_password: Path | None = None
+    clock: Callable[[], float] = time.time
+    is_clock_kept: Callable[[], bool | None] = is_clock_kept
+    docker_runtimes: Callable[[], str | None] = docker_runtimes
+
+    @cached_property
+    def storage(self) -> VictoriaMetrics:
+        """The storage of the samples."""
+        return VictoriaMetrics(self.addresses.victoriametrics, "--victoriametrics.url", _TIMEOUT)
+
+    @cached_property
+    def page(self) -> list[Sample] | None:
+        """What the exporter of this machine tells; None if it does not answer."""
+        try:
+            text = ask(f"{self.addresses.exporter}/metrics", timeout=_TIMEOUT).decode()
+            families = list(text_string_to_metric_families(text))
+        except (HttpError, ValueError):
+            return None
+        return [Sample(s.name, s.labels, s.value) for f in families for s in f.samples]
+
+    def told(self, name: str, **labels: str) -> list[Sample]:
+        """What the exporter's page has of a metric, with these labels; nothing without a page."""
+        return [
+            sample
+            for sample in self.page or ()
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+
+    def gpus_on_bus(self) -> int:
+        """How many of NVIDIA's display controllers there are, with a driver or without."""
+        return sum(
+            _read(device / "vendor") == "0x10de" and _read(device / "class").startswith("0x03")
+            for device in self.sysfs.glob("bus/pci/devices/*")
+        )
+
+    def driver_version(self) -> str | None:
+        """The version of the driver that is loaded; None if none is."""
+        text = _read(self.procfs / "driver/nvidia/version")
+        found = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", text)
+        if found:
+            return found[1]
+        return "of Windows" if (self.rootfs / "dev/dxg").exists() else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
