@@ -113,8 +113,8 @@ install_docker() {
 }
 
 # The command for people: it runs in the keeper's container, which knows the addresses; the exporter's lets go of GPUs.
-# What changes targets, and the doctor, run in one of their own: as the owner of the targets, on the host's network and
-# among its processes, as vmagent and the exporter do.
+# What looks after targets, and the doctor, run in one of their own, on the host's network and among its processes, as
+# vmagent and the exporter do; what changes targets as the owner of their folder.
 write_docker_command() {
     local service=keeper
     [ "$role" != worker ] || service=exporter
@@ -124,17 +124,21 @@ write_docker_command() {
 service=$service
 case \${1-} in
 targets | doctor)
-    [ "\$1" != doctor ] || exec <<PASSWORD
+    files='$source_dir/victoriametrics' inside=/etc/gpuglass/victoriametrics user=9400:9400
+    case "\$1 \${2-}" in
+    'targets add' | 'targets remove' | 'targets import') user=\$(stat -c %u:%g "\$files/targets") ;;
+    doctor*)
+        exec <<PASSWORD
 \$(docker compose -p gpuglass exec -T grafana cat /var/lib/grafana/admin-password 2>/dev/null)
 PASSWORD
-    files='$source_dir/victoriametrics' inside=/etc/gpuglass/victoriametrics
+        ;;
+    esac
     exec docker run --rm --interactive --init --network host --pid host --read-only --cap-drop ALL \\
-        --security-opt no-new-privileges:true --user "\$(stat -c %u:%g "\$files/targets")" \\
+        --security-opt no-new-privileges:true --user "\$user" --group-add "\$(stat -c %g "\$files/targets")" \\
         --mount "type=bind,src=\$files,dst=\$inside,readonly" --mount "type=bind,src=\$files/targets,dst=\$inside/targets" \\
         --mount type=bind,src=/,dst=/host,readonly --env GPUGLASS_PATH_ROOTFS=/host \\
-        --env GPUGLASS_GRAFANA_PASSWORD_FILE=/dev/stdin \\
+$(command_options)
         --env "GPUGLASS_CONTAINER_RUNTIMES=\$(docker info --format '{{json .Runtimes}}')" \\
-$(command_settings | sed 's/.*/        --env & \\/')
         --workdir /etc/gpuglass --entrypoint gpuglass "\$(docker compose -p gpuglass images --quiet "\$service")" "\$@"
     ;;
 esac
@@ -143,6 +147,16 @@ no_terminal=
 { [ -t 0 ] && [ -t 1 ]; } || no_terminal=-T
 exec docker compose -p gpuglass exec \$no_terminal -e "GPUGLASS_AUTHOR=\${GPUGLASS_AUTHOR:-\$(id -un)}" "\$service" gpuglass "\$@"
 COMMAND
+}
+
+# What the commands in a container of their own are told.
+command_options() {
+    {
+        command_settings | sed 's/^/--env /'
+        [ "$role" = worker ] || echo "--mount type=volume,src=gpuglass_tls,dst=/var/lib/gpuglass/tls,readonly"
+        echo "--env GPUGLASS_TLS_DIR=/var/lib/gpuglass/tls"
+        echo "--env GPUGLASS_GRAFANA_PASSWORD_FILE=/dev/stdin"
+    } | sed 's/.*/        & \\/'
 }
 
 # What the install was made with, for the commands that come later.

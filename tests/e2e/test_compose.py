@@ -212,6 +212,7 @@ def test_the_command_runs_in_the_containers(clone: Clone, role: str, terminal: b
     if role != "--worker":
         files, inside = clone.folder / "victoriametrics", "/etc/gpuglass/victoriametrics"
         owner = files.stat()
+        assert " --user 9400:9400 " in run("targets", "check")
         started = run("targets", "add", "n1:9400", "--label", "a=b")
         assert started.startswith("run --rm --interactive --init --network host --pid host ")
         assert f" --user {owner.st_uid}:{owner.st_gid} " in started

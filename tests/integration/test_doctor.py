@@ -11,7 +11,7 @@ import pytest
 from tests.integration.alertmanager import TestedAlertmanager
 from tests.integration.stack import Program, Stack, environment, wait_for
 from tests.ports import free_port
-from tests.unit.doctor.serving import serving
+from tests.serving import serving
 from tests.unit.doctor.test_node import is_, put
 
 from gpuglass.doctor import alerting, boards, pipeline, storing

@@ -89,5 +89,7 @@ def check(paths: tuple[Path, ...], directory: Path, **asked: Any) -> None:
         problems += len(file.problems)
     if not plans:
         click.echo("no targets files (*.yml, *.yaml, *.json) there", err=True)
-    if heed(good, asked) or problems:
+    with told():
+        grave = heed(good, asked)
+    if grave or problems:
         raise click.exceptions.Exit(1)

@@ -19,7 +19,7 @@ from gpuglass.cli.targets_options import (
     label_option,
     told,
 )
-from gpuglass.keeper.targets import address, edit, importing
+from gpuglass.keeper.targets import access, address, edit, importing
 from gpuglass.keeper.targets.file import GPUS_LABEL, Target, parse
 from gpuglass.keeper.targets.store import Place, Store, locked
 from gpuglass.keeper.words import counted
@@ -61,7 +61,10 @@ def add(
         _write(store, file, targets)
     click.echo(f"{directory / file}: {counted(len(targets), 'target')} added")
     written = Store(directory).places()
-    heed(((file, written[t.identity].target) for t in targets), asked, err=True)
+    try:
+        heed(((file, written[t.identity].target) for t in targets), asked, err=True)
+    except access.AccessError as error:
+        click.echo(f"they cannot be asked: {error}", err=True)
 
 
 def _no_label_twice(labels: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -90,14 +90,13 @@ def heed(targets: Iterable[tuple[str, Target]], options: dict[str, Any], err: bo
         Whether anything is wrong.
 
     Raises:
-        click.ClickException: The scrape config is wrong.
+        AccessError: The scrape config cannot be followed.
     """
     if options["no_ask"]:
         return False
     given = list(targets)
-    with told():
-        schemes = {asking.scheme(target) for _, target in given}
-        ways = {scheme: access.read(options["scrape_config"], scheme) for scheme in schemes}
+    schemes = {asking.scheme(target) for _, target in given}
+    ways = {scheme: access.read(options["scrape_config"], scheme) for scheme in schemes}
     grave = False
     answers = asking.ask_all((target for _, target in given), ways, options["timeout"])
     for (name, target), (_, findings) in zip(given, answers, strict=True):

@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+import ssl
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import HttpError, Way, ask
 from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
 _TIMEOUT = 10.0
@@ -104,6 +105,19 @@ class Install:
         except (HttpError, ValueError):
             return None
         return [Sample(s.name, s.labels, s.value) for f in families for s in f.samples]
+
+    @cached_property
+    def speaks_tls(self) -> bool:
+        """Whether the exporter of this machine asks for TLS; its page is then not for us."""
+        trusting = ssl.create_default_context()
+        trusting.check_hostname = False
+        trusting.verify_mode = ssl.CERT_NONE
+        address = self.addresses.exporter.replace("http://", "https://", 1)
+        try:
+            ask(f"{address}/-/healthy", timeout=_TIMEOUT, way=Way(tls=trusting))
+        except HttpError as error:
+            return error.status is not None
+        return True
 
     def told(self, name: str, **labels: str) -> list[Sample]:
         """What the exporter's page has of a metric, with these labels; nothing without a page."""

@@ -9,7 +9,7 @@ from gpuglass.doctor.install import Install, Sample
 from gpuglass.doctor.model import BOTH, NODE, Finding, check, failed, ok, skipped, warning
 from gpuglass.keeper.words import counted
 
-_SEE_EXPORTER = "the exporter does not answer: see the check exporter"
+_SEE_EXPORTER = "the exporter tells us nothing: see the check exporter"
 _DEVICE = re.compile(r"nvidia(ctl|\d+)")
 _HIDES = re.compile(r"(?:^|,)hidepid=(1|2|4|noaccess|invisible|ptraceable)(?:,|$)")
 _GID = re.compile(r"(?:^|,)gid=(\d+)")
@@ -146,6 +146,8 @@ def container_runtime(install: Install) -> Finding:
 @check("exporter", "nothing is known of this machine while its exporter does not answer", NODE)
 def answers(install: Install) -> Finding:
     """Whether the exporter answers, and reads all that it should."""
+    if install.page is None and install.speaks_tls:
+        return ok("it asks for TLS; look from the monitoring host: gpuglass targets check")
     if install.page is None:
         return failed(
             f"no exporter answers at {install.addresses.exporter}/metrics",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.ports import free_port
-from tests.unit.doctor.serving import serving
+from tests.serving import serving
 from tests.unit.doctor.test_node import PAGE
 
 from gpuglass.cli.doctor import command

@@ -2,14 +2,16 @@
 
 import json
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.certificates import Authority
 from tests.ports import free_port
-from tests.unit.doctor.serving import serving
+from tests.serving import serving
 
 from gpuglass.doctor import node
 from gpuglass.doctor.install import Addresses, Install, is_clock_kept
@@ -88,7 +90,7 @@ def test_driver_of_windows(machine: Install) -> None:
 
 
 def test_nvml(machine: Install) -> None:
-    assert is_(Status.SKIPPED, "the exporter does not answer", node.nvml(machine))
+    assert is_(Status.SKIPPED, "the exporter tells us nothing", node.nvml(machine))
     with exporter(machine, PAGE) as install:
         assert is_(Status.OK, "2 GPUs can be read", node.nvml(install))
     with exporter(machine, PAGE.replace('"b"} 1', '"b"} 0')) as install:
@@ -184,10 +186,16 @@ def test_container_runtime(machine: Install) -> None:
     assert is_(Status.OK, "Docker has the nvidia runtime", look({"runc": "", "nvidia": ""}))
 
 
-def test_exporter(machine: Install) -> None:
+def test_exporter(machine: Install, tmp_path: Path) -> None:
     assert is_(Status.FAILED, "no exporter answers at http://127.0.0.1:", node.answers(machine))
     with exporter(machine, PAGE) as install:
         assert is_(Status.OK, "gpuglass 1.2.3 answers as n1", node.answers(install))
+    pair = Authority(tmp_path / "tls").issue("here")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.certificate, pair.key)
+    with serving({}, tls=tls) as url:
+        install = replace(machine, addresses=Addresses(exporter=url))
+        assert is_(Status.OK, "it asks for TLS; look from", node.answers(install))
     with exporter(machine, "dcgm_up 1\n") as install:
         assert is_(Status.FAILED, "what answers at ", node.answers(install))
     with exporter(machine, PAGE + FAILURE.format("disk", "eacces")) as install:

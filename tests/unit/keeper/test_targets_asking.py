@@ -1,16 +1,16 @@
 """What targets say when they are asked, and how they are reached."""
 
-import http.server
+import socket
 import ssl
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.certificates import Authority, Pair
 from tests.ports import free_port
+from tests.serving import serving
 
 import gpuglass
 from gpuglass.keeper.http import Way
@@ -35,63 +35,24 @@ def page(node: str = "n1", version: str = gpuglass.__version__, ahead: float = 0
     )
 
 
-class Node:
-    """An HTTP server in place of an exporter."""
-
-    def __init__(self, text: str, tls: ssl.SSLContext | None, password: str = "") -> None:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                refused = password and self.headers.get("Authorization") != password
-                status = 401 if refused else 200 if self.path == "/metrics" else 404
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        # The client sees a handshake fail as it should: this end says nothing of it.
-        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        if tls is not None:
-            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
-
-
 @contextmanager
 def node(text: str, tls: ssl.SSLContext | None = None, password: str = "") -> Iterator[str]:
-    made = Node(text, tls, password)
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield made.address
-    finally:
-        made.server.shutdown()
-        made.server.server_close()
-        thread.join()
+    """The address of a server in place of an exporter."""
+    with serving({"/metrics": text}, password, tls) as url:
+        yield url.removeprefix("http://")
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for the name gpu1 that vouches for itself, with its key in the same file."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"),
-            *("-subj", "/CN=gpu1", "-addext", "subjectAltName=DNS:gpu1"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder
+def issued(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pair]:
+    """A CA's certificate, and a certificate of that CA for the name gpu1."""
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    return authority.certificate, authority.issue("gpu1", "DNS:gpu1")
 
 
 @pytest.fixture
-def server_tls(certificate: Path) -> ssl.SSLContext:
+def server_tls(issued: tuple[Path, Pair]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    context.load_cert_chain(issued[1].certificate, issued[1].key)
     return context
 
 
@@ -158,13 +119,13 @@ def test_names_and_ports_that_lead_nowhere() -> None:
 
 
 def test_a_node_that_is_slow() -> None:
-    with node(page()) as address:
-        silent = Node(page(), None)  # takes connections, and nobody serves them
-        found = dict(ask_all([target(silent.address), target(address)], {"http": DIRECT}, 0.5))
-        silent.server.server_close()
-    texts = [[finding.what for finding in findings] for findings in found.values()]
-    assert texts[0][0].startswith("does not answer (timed out); ")
-    assert texts[1] == []
+    # Takes connections, and nobody serves them.
+    with node(page()) as address, socket.create_server(("127.0.0.1", 0)) as silent:
+        slow = f"127.0.0.1:{silent.getsockname()[1]}"
+        asked = ask_all([target(slow), target(address)], {"http": DIRECT}, 0.5)
+        first, second = (findings for _, findings in asked)
+    assert first[0].what.startswith("does not answer (timed out); ")
+    assert second == []
 
 
 def scrape_config(folder: Path, job: str) -> Path:
@@ -190,9 +151,9 @@ def test_the_password_of_the_scrape_config(tmp_path: Path) -> None:
 
 
 def test_the_certificates_of_the_scrape_config(
-    tmp_path: Path, certificate: Path, server_tls: ssl.SSLContext
+    tmp_path: Path, issued: tuple[Path, Pair], server_tls: ssl.SSLContext
 ) -> None:
-    trusted = f"    tls_config: {{ca_file: {certificate}/cert.pem, server_name: gpu1}}\n"
+    trusted = f"    tls_config: {{ca_file: {issued[0]}, server_name: gpu1}}\n"
     with node(page(), server_tls) as address:
         assert said(address, __scheme__="https").startswith("TLS fails (")
         assert said(address) == "hangs up; write the label __scheme__: https if it asks for TLS"
@@ -208,12 +169,13 @@ def test_the_certificates_of_the_scrape_config(
 
 
 def test_a_client_certificate_of_the_scrape_config(
-    tmp_path: Path, certificate: Path, server_tls: ssl.SSLContext
+    tmp_path: Path, issued: tuple[Path, Pair], server_tls: ssl.SSLContext
 ) -> None:
     server_tls.verify_mode = ssl.CERT_REQUIRED
-    server_tls.load_verify_locations(certificate / "cert.pem")
-    tls = f"ca_file: {certificate}/cert.pem, server_name: gpu1"
-    own = f"{tls}, cert_file: {certificate}/cert.pem, key_file: {certificate}/key.pem"
+    ca, pair = issued
+    server_tls.load_verify_locations(ca)
+    tls = f"ca_file: {ca}, server_name: gpu1"
+    own = f"{tls}, cert_file: {pair.certificate}, key_file: {pair.key}"
     with node(page(), server_tls) as address:
         for config, good in ((tls, False), (own, True)):
             way = access.read(scrape_config(tmp_path, f"    tls_config: {{{config}}}\n"), "https")

@@ -1,6 +1,7 @@
 """A server with a fixed answer for each path, in place of a program."""
 
 import http.server
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def serving(answers: Mapping[str, str], password: str = "") -> Iterator[str]:
+def serving(
+    answers: Mapping[str, str], password: str = "", tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Its URL; what it has no answer for is not found, and without the password all is refused."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,6 +26,10 @@ def serving(answers: Mapping[str, str], password: str = "") -> Iterator[str]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    # The client sees a handshake fail as it should: this end says nothing of it.
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
