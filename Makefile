@@ -20,7 +20,7 @@ export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-test: $(VENV)/installed $(TOOLS) ## Install what the tests need, and run them (T="..." for some, WORKERS=0 one by one)
+test: $(VENV)/installed $(TOOLS) $(CACHE)/tools/chromium ## Install what the tests need, and run them (T="..." for some, WORKERS=0 one by one)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(T)
 
 lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML and C
@@ -69,6 +69,9 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[test,lint]'
 	@touch $@
+
+$(CACHE)/tools/chromium:
+	tests/chromium.sh $@
 
 $(TOOLS):
 	tests/tools.sh $(CACHE)/tools $(notdir $@)

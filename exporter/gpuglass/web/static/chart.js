@@ -32,11 +32,12 @@ export class Chart {
     sizes.observe(host);
   }
 
-  /** Shows values at times up to now, on a scale from 0 to `top`. */
-  update(times, values, now, top) {
+  /** Shows values at times up to now, on a scale from 0 to `top`; `mark` is the card's limit. */
+  update(times, values, now, top, mark = top) {
     this.data = [times, values];
     this.now = now;
     this.top = top;
+    this.mark = mark;
     if (this.plot) this.plot.setData(this.data);
   }
 
@@ -64,7 +65,7 @@ export class Chart {
     const grid = { stroke: () => style("--line"), width: 1 };
     return {
       ...size,
-      padding: this.axes ? [8, 8, 0, 0] : [2, 0, 0, 0],
+      padding: this.axes ? [8, 18, 0, 0] : [2, 0, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {
@@ -77,15 +78,15 @@ export class Chart {
               ...axis,
               grid: { show: false },
               size: 22,
-              splits: () => [5, 4, 3, 2, 1, 0].map((minutes) => this.now - 60 * minutes),
+              splits: () => [4, 3, 2, 1, 0].map((minutes) => this.now - 60 * minutes),
               values: (_, all) =>
                 all.map((at) => (at >= this.now - 1 ? "now" : `−${Math.round((this.now - at) / 60)} min`)),
             },
             {
               ...axis,
               grid,
-              size: 58,
-              splits: () => [0, this.top / 2, this.top],
+              size: 68,
+              splits: () => [0, this.mark / 2, this.mark],
               values: (_, all) => all.map((value) => this.format(value)),
             },
           ]

@@ -8,9 +8,9 @@ import * as words from "./words.js";
 const CHARTS = [
   ["Utilisation", "gpu_utilization_ratio", () => 1, format.percent],
   ["Memory", "gpu_memory_used_bytes", ({ memory }) => memory.total, format.bytes],
-  ["Power", "gpu_power_watts", ({ power }) => power.limit && power.limit * 1.05, format.wattsShort],
-  ["Temperature", "gpu_temperature_celsius", ({ temperature }) => temperature.limit && temperature.limit * 1.05, format.celsius],
-  ["SM clock", "gpu_clock_hertz", ({ clock }) => clock.top && clock.top * 1.05, format.megahertz],
+  ["Power", "gpu_power_watts", ({ power }) => power.limit, format.wattsShort],
+  ["Temperature", "gpu_temperature_celsius", ({ temperature }) => temperature.limit, format.celsius],
+  ["SM clock", "gpu_clock_hertz", ({ clock }) => clock.top, format.megahertz],
   ["Fan", "gpu_fan_speed_ratio", () => 1, format.percent],
 ];
 
@@ -71,7 +71,8 @@ export class Details {
       const values = history.values[chart.metric];
       const known = values.filter((value) => value !== null);
       const highest = known.length ? Math.max(...known) : 0;
-      chart.update(history.times, values, now, Math.max(chart.limit(gpu) ?? highest * 1.1, highest) || 1);
+      const mark = chart.limit(gpu) ?? (highest || 1);
+      chart.update(history.times, values, now, 1.05 * Math.max(mark, highest), mark);
       chart.host.setAttribute(
         "aria-label",
         known.length ? `${chart.title} in the last five minutes: ${chart.format(Math.min(...known))} to ${chart.format(highest)}` : `${chart.title}: not told`,

@@ -7,6 +7,9 @@ const highest = (values) => {
   return all.length ? Math.max(...all) : undefined;
 };
 
+/** Whether the hardware says why it slows the card down. */
+const explained = (reasons) => reasons.includes("hw_thermal") || reasons.includes("hw_power_brake");
+
 /** The card's own limits: where it slows down, and the margin at which that is near. */
 const NEAR_CELSIUS = 3;
 
@@ -42,7 +45,7 @@ export function view(gpu) {
     fan: highest(m.gpu_fan_speed_ratio),
     state: m.gpu_performance_state,
     reasons,
-    held: reasons.filter((reason) => reason in throttling),
+    held: reasons.filter((reason) => reason in throttling && !(reason === "hw_slowdown" && explained(reasons))),
     missing: (m.gpu_capability ?? []).filter(({ value }) => value === 0),
     processes: gpu.processes,
     owners: gpu.owners,

@@ -101,7 +101,7 @@ function render() {
   if (!current || document.hidden) return;
   const views = current.gpus.map(view);
   setText(find("node"), current.node);
-  tiles.show(find("summary"), tiles.summary(views));
+  tiles.show(find("summary"), tiles.summary(views, current));
   cards.show(views, histories, current);
   showAttention(troubles(current, views));
   showAbsence(views);
@@ -151,12 +151,15 @@ function showDisks(disks) {
     find("disks"),
     disks,
     ({ mountpoint }) => mountpoint,
-    () => el("li", {}, el("span", { class: "path" }), el("meter", { min: 0, max: 1, high: 0.9, optimum: 0 }), el("span", { class: "left" })),
+    () => el("li", {}, el("span", { class: "path" }), el("span", { class: "meter", role: "meter", "aria-valuemin": 0, "aria-valuemax": 100 }, el("span")), el("span", { class: "left" })),
     (node, { mountpoint, used, left }) => {
       const [path, meter, text] = node.children;
       setText(path, mountpoint);
-      meter.value = used;
-      setAttribute(meter, "aria-label", `${mountpoint}: ${format.percent(used)} used`);
+      const percent = Math.round(used * 100);
+      meter.firstElementChild.style.width = `${percent}%`;
+      setAttribute(meter, "aria-valuenow", percent);
+      setAttribute(meter, "aria-label", `${mountpoint}: used`);
+      setAttribute(meter, "data-level", used > 0.95 ? "warn" : null);
       setText(text, `${format.bytes(left)} free`);
     },
   );

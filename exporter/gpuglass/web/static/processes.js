@@ -48,6 +48,8 @@ export class Processes {
 
   /** Takes the processes of a snapshot. */
   take(snapshot) {
+    const video = ({ gpu_process_encoder_utilization_ratio: encoder, gpu_process_decoder_utilization_ratio: decoder }) => encoder || decoder;
+    setAttribute(this.table, "data-video", snapshot.gpus.some((gpu) => gpu.processes.some(video)) ? "yes" : "no");
     this.known = snapshot.gpus.some((gpu) => "gpu_processes" in gpu.metrics);
     this.rows = snapshot.gpus.flatMap((gpu) =>
       gpu.processes.map((process) => {
@@ -75,7 +77,7 @@ export class Processes {
         type: "search",
         "data-filter": column.name,
         "aria-label": number ? `Filter by ${fullTitle(column)}: at least so many ${column.unit}, or < and a number` : `Filter by ${fullTitle(column)}`,
-        placeholder: number ? `≥ ${column.unit}` : "",
+        placeholder: number ? `≥ ${column.unit}` : "any",
         autocomplete: "off",
         spellcheck: "false",
       });
@@ -188,6 +190,7 @@ function update(node, row) {
   COLUMNS.forEach((column, index) => {
     const cell = node.cells[index];
     setText(cell, shown(column, row) || "–");
+    setAttribute(cell, "data-zero", column.scale && column.value(row) === 0 ? "" : null);
     if (column.detail) setAttribute(cell, "title", column.detail(row) || null);
   });
 }

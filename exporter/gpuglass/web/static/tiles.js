@@ -28,31 +28,39 @@ const total = (views, pick) => {
 };
 
 /** The GPUs together. */
-export function summary(views) {
+export function summary(views, { metrics }) {
   const up = views.filter((gpu) => gpu.up);
   const told = up.filter((gpu) => gpu.utilisation !== undefined);
   const busy = told.filter((gpu) => gpu.utilisation >= 0.05).length;
   const free = up.filter((gpu) => gpu.metrics.gpu_processes === 0).length;
-  const lost = views.length - up.length;
+  // The driver may list some that it could not even name.
+  const listed = Math.max(views.length, metrics.gpu_devices ?? 0);
+  const lost = listed - up.length;
   const power = total(up, (gpu) => gpu.power.now);
   const limit = total(up, (gpu) => gpu.power.limit);
   const used = total(up, (gpu) => gpu.memory.used);
   const memory = total(up, (gpu) => gpu.memory.total);
   const hottest = up.filter((gpu) => gpu.temperature.core !== undefined).sort((a, b) => b.temperature.core - a.temperature.core)[0];
+  const all = told.map((gpu) => gpu.utilisation);
   const mean = told.length ? total(told, (gpu) => gpu.utilisation) / told.length : undefined;
   return [
     {
       name: "gpus",
-      title: "GPUs",
-      value: views.length ? `${busy} of ${views.length} busy` : "",
+      title: "GPUs busy",
+      value: listed ? `${busy} of ${listed}` : "",
       more: lost ? `${lost} ${lost === 1 ? "does" : "do"} not answer` : `${free} free`,
       level: lost ? "bad" : "",
     },
-    { name: "mean", title: "Mean utilisation", value: format.percent(mean), more: "" },
+    {
+      name: "mean",
+      title: "Mean utilisation",
+      value: format.percent(mean),
+      more: told.length > 1 ? `${format.percent(Math.min(...all))} to ${format.percent(Math.max(...all))}` : "",
+    },
     {
       name: "memory",
       title: "Memory",
-      value: memory && used !== undefined ? format.joined(format.bytesPair(used, memory)) : "",
+      value: format.bytes(used),
       more: memory ? `of ${format.bytes(memory)}` : "",
     },
     { name: "power", title: "Power", value: format.watts(power), more: limit ? `of ${format.watts(limit)}` : "" },
@@ -79,7 +87,11 @@ export function host(snapshot, rates) {
   const counter = (name, keep) => rates.of((s) => sum(s.metrics[name], keep));
   const network = ["receive", "transmit"].map((way) => counter(`host_network_${way}_bytes_total`, PHYSICAL));
   const disk = ["read", "written"].map((way) => counter(`host_disk_${way}_bytes_total`));
-  const pressure = (what) => rates.of((s) => s.metrics[`host_pressure_${what}_waiting_seconds_total`]);
+  // The two moments are not quite those of the readings: a little more than all of the time is all.
+  const pressure = (what) => {
+    const share = rates.of((s) => s.metrics[`host_pressure_${what}_waiting_seconds_total`]);
+    return share === undefined ? undefined : Math.min(1, share);
+  };
   return [
     { name: "cpu", title: "CPU", value: format.percent(busy), more: m.host_cpus ? `of ${format.number(m.host_cpus)} CPUs` : "" },
     { name: "load", title: "Load", value: m.host_load1 === undefined ? "" : format.number(m.host_load1, 2), more: m.host_load15 === undefined ? "" : `${format.number(m.host_load15, 2)} in 15 min` },
@@ -111,12 +123,17 @@ export function machine({ metrics }) {
   return parts.filter(Boolean).join(" · ");
 }
 
+// What holds no files of its own, or hardly any.
+const UNTOLD = new Set(["overlay", "squashfs", "tmpfs", "ramfs", "devtmpfs", "efivarfs"]);
+const LEAST_BYTES = 2 ** 30;
+
 /** File systems, the fullest first. */
 export function disks({ metrics }) {
   const sizes = new Map((metrics.host_filesystem_size_bytes ?? []).map((one) => [one.mountpoint, one.value]));
   return (metrics.host_filesystem_available_bytes ?? [])
+    .filter(({ fstype }) => !UNTOLD.has(fstype))
     .map(({ mountpoint, value }) => ({ mountpoint, left: value, size: sizes.get(mountpoint) }))
-    .filter(({ size }) => size)
+    .filter(({ size }) => size >= LEAST_BYTES)
     .map((disk) => ({ ...disk, used: 1 - disk.left / disk.size }))
     .sort((a, b) => b.used - a.used)
     .slice(0, 8);
