@@ -27,7 +27,7 @@ _ACTIVITIES = {
 _MOST_CURVES = 12
 
 
-def trouble() -> Iterator[Row]:
+def rows() -> Iterator[Row]:
     """From top to bottom."""
     yield _held_in_vain()
     yield _jobs_now()
