@@ -11,7 +11,7 @@ for part in deploy/native/{settings,packages,install,supervise}.sh deploy/docker
 done
 
 readonly needed_megabytes=500
-role='' action='' engine='' demo=no purge=no
+role='' action='' engine='' demo=no purge=no build_images=no
 # Whether this install runs a Grafana.
 grafana=no
 storage_before=''
@@ -22,7 +22,8 @@ python='' venv='' supervisor='' simulator='' build=''
 
 usage() {
     cat <<'USAGE'
-usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--prefix DIR]
+usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--build]
+                  [--prefix DIR]
        ./setup.sh --status | --stop | --uninstall [--purge]   [--prefix DIR]
 
   --single-node  everything on this machine: exporter, vmagent, VictoriaMetrics, vmalert, Alertmanager,
@@ -31,6 +32,7 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
   --worker       the exporter alone, to be scraped by a host; listens on every address
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
+  --build        with Docker, build the images here; else those of a release are pulled
   --prefix DIR   where everything goes (default: .gpuglass in this clone)
 
   --status       the state of each program and what VictoriaMetrics knows
@@ -51,7 +53,7 @@ Settings come from the environment or from gpuglass.env in this clone, as KEY=VA
   GPUGLASS_DASHBOARD_URL  the address by which people reach Grafana, or another one with these dashboards,
                        for messages of alerts to link to (default: http://127.0.0.1:3000)
   with Docker: GPUGLASS_VM_VERSION, GPUGLASS_ALERTMANAGER_VERSION, GPUGLASS_GRAFANA_VERSION,
-  GPUGLASS_PYTHON_IMAGE
+  GPUGLASS_PYTHON_IMAGE, GPUGLASS_IMAGES (where ours are, for a registry of your own)
 From the environment alone: GPUGLASS_PYTHON (the Python to use), GPUGLASS_COMPONENTS_CACHE (a folder
 that keeps downloaded programs for the next install).
 USAGE
@@ -87,6 +89,7 @@ parse_arguments() {
         --docker | --no-docker) choose engine "$1" ;;
         --demo) demo=yes ;;
         --purge) purge=yes ;;
+        --build) build_images=yes ;;
         --prefix)
             [ -n "${2:-}" ] || usage_error "--prefix needs a folder"
             prefix=$2
@@ -118,6 +121,8 @@ check_arguments() {
     }
     [ -z "$role" ] || [ -z "$action" ] || usage_error "--$role and --$action exclude each other"
     [ -z "$action" ] || [ "$demo$engine" = no ] || usage_error "--$action takes neither --demo nor a choice of Docker"
+    [ "$build_images" = no ] || [ "$action$engine" = '' ] || [ "$engine" = docker ] ||
+        usage_error "--build is for images, and does not go with --${action:-$engine}"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     check_path "$source_dir"
@@ -367,8 +372,9 @@ where_password_is() {
 
 # The address by which others reach this machine: the one it would send from. With Docker there may be no Python here.
 own_address() {
-    [ -n "$venv" ] || { echo ADDRESS-OF-THIS-MACHINE; return; }
-    "$venv/bin/python" -c 'import socket
+    local interpreter=("$venv/bin/python")
+    [ -n "$venv" ] || interpreter=(compose exec -T exporter python3)
+    "${interpreter[@]}" -c 'import socket
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
     try:
         probe.connect(("192.0.2.1", 9))
@@ -563,6 +569,7 @@ main() {
     choose_storage
     open_log
     choose_engine
+    [ "$build_images" = no ] || [ "$engine" = docker ] || die "--build: this install has no containers; $docker_problem"
     "install_$engine"
 }
 

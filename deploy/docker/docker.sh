@@ -9,11 +9,16 @@ docker_usable() {
     elif ! timeout 10 docker info >/dev/null 2>&1; then
         docker_problem="the Docker daemon does not answer (is it running, and may this user ask it?)"
     elif ! timeout 10 docker compose version --short 2>/dev/null | grep -qE '^v?([2-9]|[1-9][0-9])\.'; then
-        docker_problem="Docker's compose plugin, version 2 or newer, is missing"
+        docker_problem="Docker's compose plugin, version 2 or newer, is missing$(old_compose)"
     else
         return 0
     fi
     return 1
+}
+
+# What people take for it: Compose 1 does not know our files.
+old_compose() {
+    ! command -v docker-compose >/dev/null || echo "; docker-compose is version 1, which will not do"
 }
 
 # Compose with this install's files and settings.
@@ -36,6 +41,7 @@ compose() (
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
     GPUGLASS_GROUP=$(files_group)
     export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH GPUGLASS_GROUP COMPOSE_PROFILES
+    is_root_shared || export GPUGLASS_HOST_PROPAGATION=rprivate
     ! is_tiered || use_tiers
     docker compose --project-directory "$source_dir" "${files[@]}" "$@"
 )
@@ -56,6 +62,11 @@ use_grafana() {
         GPUGLASS_GRAFANA_ADDRESS=127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}
     fi
     export GPUGLASS_GRAFANA_REPLICAS GPUGLASS_GRAFANA_ADDRESS
+}
+
+# Whether a container can be told of what is mounted after its start; Docker refuses to where it cannot.
+is_root_shared() {
+    awk '$5 == "/" && / shared:/ { found = 1 } END { exit !found }' /proc/self/mountinfo
 }
 
 # The names of the tiers inside, and their addresses on this machine.
@@ -91,6 +102,7 @@ nvidia_runtime() {
 }
 
 install_docker() {
+    local options=(--detach --wait)
     step_count=2
     umask 022
     claim_prefix
@@ -106,10 +118,16 @@ install_docker() {
     write_own_target
     save_run
     is_tiered || logged "the tiers could not be ended" end_tiers
-    logged "the containers could not be started" compose up --build --detach --wait --remove-orphans
+    ! builds_images || options+=(--build)
+    logged "the containers could not be started" compose up "${options[@]}" --remove-orphans
     step "Data"
     docker_show_data 60s || die "no data arrived within a minute; see: docker compose -p gpuglass logs"
     show_addresses
+}
+
+# A release's images are pulled, and built where they cannot be; those of anything else are built.
+builds_images() {
+    [ "$build_images" = yes ] || grep -q '^__version__ = .*dev' "$source_dir/exporter/gpuglass/__init__.py"
 }
 
 # The command for people: it runs in the keeper's container, which knows the addresses; the exporter's lets go of GPUs.
@@ -201,5 +219,7 @@ docker_uninstall() {
     docker_restore
     local volumes=()
     [ "$purge" = no ] || volumes=(--volumes)
-    compose --profile tiered --progress quiet down --remove-orphans "${volumes[@]}"
+    compose --profile tiered --progress quiet down --remove-orphans --rmi all "${volumes[@]}"
+    docker image ls --quiet --filter label=org.opencontainers.image.title=gpuglass | sort -u |
+        xargs -r docker image rm --force >/dev/null
 }

@@ -41,6 +41,7 @@ declare -A setting=(
     [GPUGLASS_ALERTMANAGER_VERSION]=$(sed -nE 's/.* alertmanager-([0-9.]+)\.linux-.*/v\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_GRAFANA_VERSION]=$(sed -nE 's/.* grafana_([0-9.]+)_.*/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
     [GPUGLASS_PYTHON_IMAGE]=python:3.13-slim
+    [GPUGLASS_IMAGES]=gpuglass
 )
 
 # Where the user gave a setting.
@@ -110,6 +111,7 @@ set_setting() {
         ;;
     GPUGLASS_GRAFANA_VERSION) [[ $value =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as 13.2.3' ;;
     GPUGLASS_VM_VERSION | GPUGLASS_ALERTMANAGER_VERSION) [[ $value =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as v1.152.0' ;;
+    GPUGLASS_IMAGES) [[ $value =~ ^[a-z0-9][a-z0-9._/:-]*[a-z0-9]$ ]] || wanted='where images are, such as registry.example.org/gpuglass' ;;
     GPUGLASS_PYTHON_IMAGE) [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || wanted='the name of an image' ;;
     esac
     [ -z "$wanted" ] || usage_error "$where: $name: '$value' is not $wanted"

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from tests.e2e.clone import REPOSITORY, Clone, give_away
 
+from gpuglass import __version__
 from gpuglass.cli import alerts, maintenance, status
 from gpuglass.cli.settings import environment_name, settings_of
 
@@ -19,6 +20,8 @@ COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
 HOST, WORKER = "docker-compose.host.yml", "docker-compose.worker.yml"
 TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
 OTHERS = ("victoria-metrics", *TIERS, "vmagent", "vmalert", "alertmanager", "grafana")
+# What runs as root, for a moment; and what bounds its memory itself.
+PREPARES, UNLIMITED = "volumes", "victoriametrics/victoria-metrics:"
 OVERLAYS = ("deploy/docker/gpu.yml", "deploy/docker/demo.yml")
 
 
@@ -76,6 +79,23 @@ def test_release_is_the_pinned_one() -> None:
         assert f"ARG {name}={version}\n" in dockerfile
 
 
+def test_images_are_of_this_version() -> None:
+    ours = {
+        service["image"].partition("/")[2]
+        for service in services(HOST, WORKER, "deploy/docker/demo.yml").values()
+        if service["image"].startswith("${GPUGLASS_IMAGES:-gpuglass}/")
+    } | {services(WORKER)["exporter"]["image"].partition("/")[2]}
+    assert ours == {f"{name}:{__version__}" for name in ("exporter", "keeper", "demo")}
+
+
+def test_volumes_become_the_user_s_that_all_run_as() -> None:
+    found = services(HOST)
+    given = {volume.partition(":")[0] for volume in found[PREPARES]["volumes"]}
+    assert given == set(yaml.safe_load((REPOSITORY / HOST).read_text())["volumes"])
+    users = {service.pop("user") for name, service in found.items() if name != PREPARES}
+    assert users == {"9400:9400"}
+
+
 def test_tiers_are_a_profile() -> None:
     found = services(HOST)
     assert {name for name, service in found.items() if "profiles" in service} == set(TIERS)
@@ -87,6 +107,13 @@ def test_each_service_is_closed_and_watched(name: str, service: dict[str, Any]) 
     assert service["read_only"] is True
     assert service["init"] is True
     assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] <= 512
+    assert "mem_limit" in service or service["image"].startswith(UNLIMITED)
+    if name == PREPARES:
+        assert (service["network_mode"], service["cap_add"]) == ("none", ["CHOWN"])
+        return
+    assert "cap_add" not in service
     assert "127.0.0.1" in " ".join(service["healthcheck"]["test"])
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert not any("docker.sock" in volume for volume in service.get("volumes", []))
@@ -264,7 +291,7 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     config, native = yaml.safe_load_all(done.stdout)
     made = config["services"]
-    assert {*OTHERS, "keeper"} == set(made)
+    assert {*OTHERS, "keeper", PREPARES} == set(made)
     assert "-retentionPeriod=9d" in made["victoria-metrics"]["command"]
     assert "-memory.allowedPercent=15" in made["victoria-metrics"]["command"]
     links = [word for word in made["vmalert"]["command"] if "external" in word]
