@@ -15,13 +15,17 @@ SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh grafana/*.sh tests/*.sh
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format bench soak probe-hardware build docs lock clean
+.PHONY: help test e2e lint format bench soak probe-hardware build docs lock clean
 
 help: ## Show this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 test: $(VENV)/installed $(TOOLS) $(CACHE)/tools/chromium ## Install what the tests need, and run them (T="..." for some, WORKERS=0 one by one)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(T)
+
+e2e: $(VENV)/installed $(TOOLS) ## Prove the Compose files on machines with Docker engines of their own (as root)
+	$(BIN)/python -m tests.e2e.containers.engine
+	$(BIN)/python -m pytest tests/e2e/containers
 
 lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML and C
 	$(BIN)/ruff format --check .

@@ -25,7 +25,7 @@ class Message(NamedTuple):
 class Inbox:
     """Takes every message, and answers that it did."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.messages: list[Message] = []
         inbox = self
 
@@ -42,8 +42,8 @@ class Inbox:
                 pass
 
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.url = f"http://{host}:{port}"
+        self._server = http.server.ThreadingHTTPServer((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 

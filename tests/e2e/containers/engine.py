@@ -1,0 +1,140 @@
+"""A Docker engine of the tests' own, beside any other: own data, socket and pid file.
+
+As a program it makes sure that there is one, and says in one line why there cannot be.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PACKAGES = ("docker.io", "iptables", "mmdebstrap", "busybox-static")
+_PROGRAMS = ("docker", "dockerd", "containerd", "runc", "iptables", "mmdebstrap", "busybox")
+_START_SECONDS = 60.0
+
+
+class NoEngineError(Exception):
+    """Why no engine can be had here."""
+
+
+class Engine:
+    """A running engine; ``stop`` ends it and removes all that it held."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="gpuglass-engine-"))
+        self._log = self._folder / "log"
+        self.host = f"unix://{self._folder}/sock"
+        with self._log.open("w") as log:
+            self._daemon = subprocess.Popen(
+                [
+                    "dockerd",
+                    f"--data-root={self._folder}/data",
+                    f"--exec-root={self._folder}/exec",
+                    f"--pidfile={self._folder}/pid",
+                    f"--host={self.host}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._wait()
+        except NoEngineError:
+            self.stop()
+            raise
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while self.run("info").returncode:
+            if self._daemon.poll() is not None or time.monotonic() > deadline:
+                raise NoEngineError(f"dockerd does not start: {self._last_words()}")
+            time.sleep(0.2)
+
+    def _last_words(self) -> str:
+        lines = [line for line in self._log.read_text().splitlines() if line.strip()]
+        return lines[-1] if lines else "it says nothing"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which ``docker`` asks this engine."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "GPUGLASS_"))}
+        # A frontend for the other builder would have to be pulled.
+        return {**kept, "DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "0"}
+
+    def run(
+        self, *arguments: str, input: bytes | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run ``docker`` with arguments, and return how it ended."""
+        return subprocess.run(
+            ["docker", *arguments],
+            env=self.environment,
+            input=input,
+            capture_output=True,
+            check=False,
+        )
+
+    def docker(self, *arguments: str, input: bytes | None = None) -> str:
+        """What ``docker`` prints; an error if it fails."""
+        done = self.run(*arguments, input=input)
+        output = done.stdout.decode()
+        assert done.returncode == 0, f"docker {' '.join(arguments)}: {output}{done.stderr.decode()}"
+        return output.strip()
+
+    def stop(self) -> None:
+        """End the engine with all its containers, and remove its data."""
+        if self._daemon.poll() is None:
+            containers = self.run("ps", "--all", "--quiet").stdout.decode().split()
+            if containers:
+                self.run("rm", "--force", "--volumes", *containers)
+            self._daemon.terminate()
+            try:
+                self._daemon.wait(60)
+            except subprocess.TimeoutExpired:
+                self._daemon.kill()
+                self._daemon.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def require() -> None:
+    """Install what an engine needs, where that is possible, and see one start.
+
+    Raises:
+        NoEngineError: There cannot be one.
+    """
+    if os.getuid() != 0:
+        raise NoEngineError("only root may start one")
+    if platform.freedesktop_os_release().get("ID") != "debian":
+        raise NoEngineError("what stands in for images is made of Debian's packages")
+    missing = [name for name in _PROGRAMS if not shutil.which(name)]
+    if missing:
+        _install(missing)
+    Engine().stop()
+
+
+def _install(missing: list[str]) -> None:
+    if not shutil.which("apt-get"):
+        raise NoEngineError(f"{', '.join(missing)} is not here, and no apt-get to install it with")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+        done = subprocess.run(
+            ["apt-get", "-qq", *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            complaints = done.stderr.strip().splitlines() or ["it does not say why"]
+            raise NoEngineError(f"apt-get {command[0]} fails: {complaints[-1]}")
+
+
+if __name__ == "__main__":
+    try:
+        require()
+    except NoEngineError as reason:
+        sys.exit(f"no Docker engine here: {reason}")

@@ -1,0 +1,93 @@
+"""A single node on a machine of its own, from the previous commit on to its removal."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.clone import wait_for
+from tests.e2e.containers.node import WHOLE, Node
+from tests.e2e.containers.site import Site, host_services, previous_commit
+from tests.integration.inbox import Inbox
+
+SERVICES = {"exporter", *host_services()} - {
+    *("volumes", "victoria-metrics-1m", "victoria-metrics-1h"),
+}
+RECEIVERS = """\
+receivers:
+  - name: page
+    webhook_configs:
+      - url: {url}/page
+"""
+RULES = """\
+groups:
+  - name: lab
+    interval: 5s
+    rules:
+      - alert: LabGPUIsThere
+        expr: gpu_up == 1
+        labels: {severity: critical, component: usage, action: none}
+        annotations: {summary: It is}
+"""
+
+
+@pytest.fixture
+def inbox(site: Site) -> Iterator[Inbox]:
+    opened = Inbox(site.gateway)
+    yield opened
+    opened.close()
+
+
+def test_shows_the_demo_s_gpus(node: Node) -> None:
+    assert node.first_install.count("NVIDIA H200") == 8
+
+
+def test_an_upgrade_keeps_the_data(upgraded: Node) -> None:
+    states = upgraded.states()
+    assert states.pop("volumes").split() == ["exited"]
+    assert states == dict.fromkeys(SERVICES, "running healthy")
+    assert upgraded.first_sample() == upgraded.began
+    assert upgraded.machine.gpuglass("status").count("NVIDIA H200") == 8
+
+
+def test_every_program_is_scraped(upgraded: Node) -> None:
+    def down() -> list[str] | None:
+        found = upgraded.machine.query("up")
+        jobs = {series["metric"]["job"] for series in found}
+        ours = {"gpu", "keeper", "victoriametrics", "vmagent", "vmalert", "alertmanager"}
+        return [] if ours <= jobs and all(s["value"][1] == "1" for s in found) else None
+
+    wait_for("all programs", lambda: down() is not None)
+
+
+def test_an_alert_reaches_a_webhook(upgraded: Node, inbox: Inbox) -> None:
+    folder = "victoriametrics"
+    upgraded.machine.write(f"{folder}/alertmanager/receivers.yml", RECEIVERS.format(url=inbox.url))
+    upgraded.machine.write(f"{folder}/rules/custom/lab.yml", RULES)
+    upgraded.machine.gpuglass("alertmanager", "check")
+    upgraded.machine.gpuglass("rules", "check")
+    wait_for("the alert", lambda: inbox.with_alert("/page", "LabGPUIsThere"), 120)
+    upgraded.machine.run(
+        "rm", f"{folder}/alertmanager/receivers.yml", f"{folder}/rules/custom/lab.yml"
+    )
+
+
+def test_a_stop_keeps_the_data(upgraded: Node) -> None:
+    upgraded.machine.setup("--stop")
+    assert {state.split()[0] for state in upgraded.states().values()} == {"exited"}
+    stopped = upgraded.machine.try_run("./setup.sh", "--status")
+    assert (stopped[0], "not running" in stopped[1]) == (1, True)
+    upgraded.machine.setup(*WHOLE)
+    assert upgraded.first_sample() == upgraded.began
+    assert upgraded.machine.setup("--status").count("NVIDIA H200") == 8
+
+
+def test_removal_keeps_the_data_and_then_nothing(upgraded: Node) -> None:
+    upgraded.machine.setup("--uninstall")
+    after = upgraded.state()
+    assert after["volumes"] > upgraded.bare["volumes"]
+    assert {**after, "volumes": set()} == {**upgraded.bare, "volumes": set()}
+    upgraded.machine.setup(*WHOLE)
+    assert upgraded.first_sample() == upgraded.began
+    upgraded.machine.setup("--uninstall", "--purge")
+    assert upgraded.state() == upgraded.bare
+    upgraded.machine.put_clone(previous_commit())
+    assert upgraded.all_files() == upgraded.files

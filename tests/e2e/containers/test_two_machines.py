@@ -1,0 +1,113 @@
+"""A monitoring host and a GPU node, each a machine of its own, out of a release's images."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from tests.e2e.clone import wait_for
+from tests.e2e.containers.conftest import RELEASE
+from tests.e2e.containers.site import Machine, Site
+
+MINUTES = 8438
+HOUR = 3600.0
+
+
+class Pair(NamedTuple):
+    """The two, what each said at its installation, and where the node's exporter is."""
+
+    host: Machine
+    worker: Machine
+    said: dict[str, str]
+    target: str
+
+
+@pytest.fixture(scope="module")
+def pair(site: Site, release: bytes) -> Iterator[Pair]:
+    host, worker = site.machine("monitor"), site.machine("gpu01")
+    said = {}
+    for machine, role in ((worker, ("--worker", "--demo")), (host, ("--host",))):
+        machine.put_clone(release)
+        said[role[0]] = machine.setup(*role)
+    yield Pair(host, worker, said, f"{worker.address}:9400")
+    host.remove()
+    worker.remove()
+
+
+def test_images_are_pulled(pair: Pair) -> None:
+    for machine, names in ((pair.worker, ["demo"]), (pair.host, ["keeper"])):
+        for name in names:
+            form = "{{json .RepoDigests}}"
+            image = f"gpuglass/{name}:{RELEASE}"
+            pulled = machine.run("docker", "image", "inspect", "--format", form, image)
+            assert f"gpuglass/{name}@sha256:" in pulled
+
+
+def test_a_worker_says_what_to_add(pair: Pair) -> None:
+    said = pair.said["--worker"]
+    assert f'- targets: ["{pair.target}"]\n  labels: {{node: "gpu01"}}' in said
+
+
+def test_a_node_is_added_by_file(pair: Pair) -> None:
+    lines = pair.said["--worker"].partition("- targets")
+    pair.host.write("victoriametrics/targets/nodes.yml", "".join(lines[1:]))
+    gpus = 'count(gpu_up{node="gpu01"} == 1)'
+    wait_for("the node's GPUs", lambda: pair.host.value(gpus) == 8, 90)
+    assert "gpu01" in pair.host.gpuglass("status")
+
+
+def test_a_broken_file_takes_no_node_away(pair: Pair) -> None:
+    pair.host.write("victoriametrics/targets/nodes.yml", "- targets: [gpu01:9400")
+    invalid = "gpuglass_keeper_targets_file_valid == 0"
+    wait_for("the complaint", lambda: pair.host.query(invalid), 60)
+    assert pair.host.value('up{job="gpu"}') == 1
+    code, output = pair.host.try_run(pair.host.command, "targets", "check")
+    assert (code, "nodes.yml:" in output) == (1, True)
+    pair.host.run("rm", "victoriametrics/targets/nodes.yml")
+    wait_for("the end of the node", lambda: not pair.host.query('up{job="gpu"}'), 90)
+
+
+def test_a_node_is_added_and_removed_by_command(pair: Pair) -> None:
+    pair.host.gpuglass(
+        "targets", "add", pair.target, "--label", "node=gpu01", "--label", "cluster=a"
+    )
+    gpus = 'count(gpu_up{cluster="a"} == 1)'
+    wait_for("the node's GPUs", lambda: pair.host.value(gpus) == 8, 90)
+    # Which asks the exporter.
+    assert "ok, 1 target" in pair.host.gpuglass("targets", "check")
+    pair.host.gpuglass("targets", "remove", pair.target)
+    wait_for("the end of the node", lambda: not pair.host.query('up{job="gpu"}'), 90)
+
+
+def test_tiers_are_filled_by_the_keeper(pair: Pair) -> None:
+    """By samples of hours ago, for those of now are rolled up after minutes."""
+    end = time.time() // HOUR * HOUR - HOUR
+    # By `up` the keeper sees that there was a scrape.
+    series = (
+        'gpu_utilization_ratio{node="before",gpu="0",uuid="GPU-1"} 0.25',
+        'up{node="before"} 1',
+    )
+    lines = [
+        f"{one} {at * 1000}" for at in range(int(end - 2 * HOUR), int(end), 15) for one in series
+    ]
+    pair.host.send("http://127.0.0.1:8428/api/v1/import/prometheus", "\n".join(lines))
+    pair.host.run("docker", "compose", "-p", "gpuglass", "restart", "keeper")
+    peak = f'max_over_time(gpu_utilization_ratio:max{{node="before"}}[1h] @ {end:.0f})'
+    wait_for("minutes", lambda: pair.host.value(peak, MINUTES) == 0.25, 120)
+
+
+def test_what_is_mounted_later_is_seen(pair: Pair) -> None:
+    pair.worker.run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", "/mnt")
+    page = f"http://{pair.target}/metrics"
+    size = re.compile(r'host_filesystem_size_bytes{.*mountpoint="/mnt".*} 8388608')
+    wait_for("the file system", lambda: size.search(pair.worker.ask(page) or ""), 60)
+
+
+def test_removal_leaves_nothing_on_a_worker(pair: Pair) -> None:
+    pair.worker.setup("--uninstall", "--purge")
+    for kind in ("container", "volume", "image"):
+        assert (
+            pair.worker.run("docker", kind, "ls", "-q", *(["-a"] if kind == "container" else []))
+            == ""
+        )
