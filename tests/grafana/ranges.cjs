@@ -2,8 +2,8 @@
 //
 //   node ranges.cjs PACKAGES MAJOR <request.json
 //
-// The request: {url, dashboards: [FILE...], ranges: [{from, to, resolution}...]}. The data sources and what runs the
-// queries of panels are ours; the variables' queries are answered by the VictoriaMetrics at `url`.
+// The request: {dashboards: [FILE...], storages: {NAME: URL}, steps: [{from, to} or {resolution}...]}. The data sources
+// and what runs the queries of panels are ours; the variables' queries are answered by the VictoriaMetrics at URL.
 'use strict';
 const fs = require('fs');
 const { grafana, nothing } = require('./browser.cjs');
@@ -11,7 +11,6 @@ const { grafana, nothing } = require('./browser.cjs');
 const [packages, major] = process.argv.slice(2);
 const request = JSON.parse(fs.readFileSync(0, 'utf8'));
 const INTERVALS = { 'vm-raw': '5s', 'vm-1m': '1m', 'vm-1h': '1h' };
-let asked = [];
 
 const runtime = new Proxy(
   {
@@ -34,9 +33,10 @@ function interpolated(text, scopedVars) {
 }
 
 class Source extends data.DataSourceApi {
-  constructor(uid) {
+  constructor(uid, url) {
     super({ uid, name: uid, type: 'prometheus', id: 1, meta: { id: 'prometheus' }, jsonData: {} });
     this.interval = INTERVALS[uid];
+    this.storage = url;
   }
 
   getRef() {
@@ -52,12 +52,12 @@ class Source extends data.DataSourceApi {
     if (result) return this.instant(result[1], range);
     const [, selector, label] = /^label_values\((.*),\s*(\w+)\)$/s.exec(text);
     const names = { 'match[]': selector, start: range.from / 1000, end: range.to / 1000 };
-    return (await ask(`label/${label}/values`, names)).map((value) => ({ text: value }));
+    return (await ask(this.storage, `label/${label}/values`, names)).map((value) => ({ text: value }));
   }
 
   // As the data source for Prometheus writes the lines that a variable's pattern reads.
   async instant(query, range) {
-    const { result } = await ask('query', { query, time: range.to / 1000 });
+    const { result } = await ask(this.storage, 'query', { query, time: range.to / 1000 });
     return result.map(({ metric, value }) => {
       const labels = Object.entries(metric).map(([name, label]) => `${name}="${label}"`);
       return { text: `{${labels.join(',')}} ${value[1]} ${value[0] * 1000}` };
@@ -65,8 +65,10 @@ class Source extends data.DataSourceApi {
   }
 }
 
-async function ask(path, parameters) {
-  const answer = await fetch(`${request.url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
+async function ask(storage, path, parameters) {
+  // Panels learn of a new time range a turn later than variables: no answer from a network is there before.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const answer = await fetch(`${storage}/api/v1/${path}?${new URLSearchParams(parameters)}`);
   const { status, data: found, error } = await answer.json();
   if (status !== 'success') throw new Error(`${JSON.stringify(parameters)}: ${error}`);
   return found;
@@ -77,17 +79,17 @@ const registry = {
   get: async (reference, scopedVars) => {
     const uid = interpolated(typeof reference === 'string' ? reference : reference.uid, scopedVars);
     if (!(uid in INTERVALS)) throw new Error(`no data source is called ${uid}`);
-    return new Source(uid);
+    return new Source(uid, scopedVars.__sceneObject.value.valueOf().getRoot().storage);
   },
   getInstanceSettings: (reference) => ({ uid: reference && reference.uid, type: 'prometheus', meta: {} }),
   getList: () => [],
 };
 
-function runRequest(source, { targets, scopedVars, interval }) {
+function runRequest(source, { targets, scopedVars, interval, range }) {
   const runner = scopedVars.__sceneObject.value.valueOf();
   const expressions = targets.map((target) => interpolated(target.expr, scopedVars));
-  asked.push({ panel: runner.panel, source: source.uid, interval, expressions });
-  return rxjs.of({ state: data.LoadingState.Done, series: [], annotations: [], timeRange: request.range });
+  runner.getRoot().asked.push({ panel: runner.panel, source: source.uid, interval, expressions });
+  return rxjs.of({ state: data.LoadingState.Done, series: [], annotations: [], timeRange: range });
 }
 
 const HIDE = { 0: 'dontHide', 1: 'hideLabel', 2: 'hideVariable' };
@@ -106,7 +108,7 @@ function panelsOf(dashboard) {
   return dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]).filter((p) => p.targets?.length);
 }
 
-function open(dashboard, range) {
+function open(dashboard, range, storage) {
   const runners = panelsOf(dashboard).map((panel) => {
     const { datasource, targets: queries, interval: minInterval } = panel;
     const runner = new scenes.SceneQueryRunner({ datasource, queries, minInterval, maxDataPoints: 500 });
@@ -120,6 +122,7 @@ function open(dashboard, range) {
       children: runners.map((runner) => new scenes.SceneFlexItem({ $data: runner })),
     }),
   });
+  Object.assign(scene, { storage, asked: [] });
   const ends = [];
   // Outermost first, as what draws them does.
   (function activate(object) {
@@ -134,8 +137,8 @@ async function settled(scene) {
   for (let seen = -1, calm = 0; calm < 5; ) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const busy = scene.state.$variables.state.variables.some((v) => v.state.loading);
-    calm = !busy && seen === asked.length ? calm + 1 : 0;
-    seen = asked.length;
+    calm = !busy && seen === scene.asked.length ? calm + 1 : 0;
+    seen = scene.asked.length;
   }
 }
 
@@ -144,34 +147,40 @@ function outcome(scene) {
   const errors = list.filter((v) => v.state.error).map((v) => `${v.state.name}: ${v.state.error}`);
   const shown = (name) => scenes.sceneGraph.interpolate(scene, `\${${name}:csv}`);
   const values = Object.fromEntries(list.map((v) => [v.state.name, shown(v.state.name)]));
-  return { values, errors, asked };
+  return { values, errors, asked: scene.asked };
 }
 
-async function tour(file) {
+async function tour(file, storage) {
   const dashboard = JSON.parse(fs.readFileSync(file, 'utf8'));
-  const [first, ...others] = request.ranges;
-  const { scene, close } = open(dashboard, { from: first.from, to: first.to });
+  const [first, ...others] = request.steps;
+  const { scene, close } = open(dashboard, first, storage);
   const outcomes = [];
   await settled(scene);
   outcomes.push(outcome(scene));
   for (const { from, to, resolution } of others) {
-    asked = [];
-    const range = { from: data.dateMath.parse(from), to: data.dateMath.parse(to) };
-    const chosen = scenes.sceneGraph.lookupVariable('resolution', scene);
-    if (resolution && chosen) chosen.changeValueTo(resolution);
-    else scene.state.$timeRange.onTimeRangeChange({ ...range, raw: { from, to } });
+    scene.asked = [];
+    const chosen = resolution && scenes.sceneGraph.lookupVariable('resolution', scene);
+    if (chosen) chosen.changeValueTo(resolution);
+    if (from) {
+      const range = { from: data.dateMath.parse(from), to: data.dateMath.parse(to) };
+      scene.state.$timeRange.onTimeRangeChange({ ...range, raw: { from, to } });
+    }
     await settled(scene);
     outcomes.push(outcome(scene));
   }
-  asked = [];
   close();
-  return { uid: dashboard.uid, panels: panelsOf(dashboard).map((p) => p.id), outcomes };
+  return outcomes;
+}
+
+async function everywhere(file) {
+  const names = Object.keys(request.storages);
+  const tours = names.map(async (name) => [name, await tour(file, request.storages[name])]);
+  return [file, Object.fromEntries(await Promise.all(tours))];
 }
 
 (async () => {
-  const answers = [];
-  for (const file of request.dashboards) answers.push(await tour(file));
-  fs.writeSync(1, JSON.stringify(answers));
+  const answers = await Promise.all(request.dashboards.map(everywhere));
+  fs.writeSync(1, JSON.stringify(Object.fromEntries(answers)));
   process.exit(0);
 })().catch((error) => {
   console.error(error);
