@@ -1,20 +1,11 @@
 """gpu-card: everything of one GPU."""
 
 from grafana.builder import annotations, card_heat, card_links, card_use
+from grafana.builder.grids import Column, table
 from grafana.builder.meanings import ANSWERS
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
-from grafana.builder.panels import (
-    CALM,
-    HEALTH,
-    MARGIN,
-    NEAR_FULL,
-    WARMER,
-    Column,
-    limit,
-    stat,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import limit, stat, timeseries
+from grafana.builder.style import CALM, HEALTH, MARGIN, NEAR_FULL, WARMER
 from grafana.builder.variables import CLUSTER, GPU, NODE, RESOLUTION, single
 
 _NO_GPM = "This card tells nothing of its SMs; Hopper and newer do, outside of MIG mode"

@@ -2,17 +2,11 @@
 
 from collections.abc import Iterator
 
+from grafana.builder.grids import Column, table
 from grafana.builder.meanings import REASONS, REASONS_EXPLAINED, in_words
 from grafana.builder.model import TIER, Query, Row, row
-from grafana.builder.panels import (
-    MARGIN,
-    WARMER,
-    Column,
-    limit,
-    state_timeline,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import limit, state_timeline, timeseries
+from grafana.builder.style import MARGIN, WARMER
 
 
 def rows() -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from grafana.builder.grids import table
 from grafana.builder.meanings import (
     RECOVERIES,
     XID_ADVICE,
@@ -11,17 +12,9 @@ from grafana.builder.meanings import (
     YES_IS_WORTH_A_LOOK,
 )
 from grafana.builder.model import TIER, Query, Row, row
-from grafana.builder.panels import (
-    BAD_FROM_1,
-    CALM,
-    WARN_FROM_1,
-    below_zero,
-    limit,
-    stat,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import below_zero, limit, stat, timeseries
 from grafana.builder.queries import XID, xid_columns
+from grafana.builder.style import BAD_FROM_1, CALM, WARN_FROM_1
 
 _DOWN = below_zero("^received")
 

@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 
 from grafana.builder import links
+from grafana.builder.grids import Column, table
 from grafana.builder.meanings import (
     GROUP_NAMES,
     WHY_NOT,
 )
 from grafana.builder.model import Query, Row, row
-from grafana.builder.panels import (
-    WARMER,
-    Column,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import timeseries
 from grafana.builder.queries import PROCESS, PROCESS_WIDTHS, process_columns
+from grafana.builder.style import WARMER
 
 _MIG = "gpu_instance, compute_instance, profile"
 

@@ -1,6 +1,7 @@
 """gpu-health: which GPUs are not well, why, and what to do."""
 
 from grafana.builder import annotations, health_details, links
+from grafana.builder.grids import Column, sparse, table
 from grafana.builder.meanings import (
     ACTIONS,
     RECOVERIES,
@@ -10,19 +11,14 @@ from grafana.builder.meanings import (
     XID_NUMBERS,
 )
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
-from grafana.builder.panels import (
+from grafana.builder.panels import stat, state_timeline, timeseries
+from grafana.builder.queries import GPU, GPU_LINKS, MOST_ROWS, xid_columns
+from grafana.builder.style import (
     BAD_FROM_1,
     CALM,
     HEALTH,
     WARN_FROM_1,
-    Column,
-    sparse,
-    stat,
-    state_timeline,
-    table,
-    timeseries,
 )
-from grafana.builder.queries import GPU, GPU_LINKS, MOST_ROWS, xid_columns
 from grafana.builder.variables import CLUSTER, NODE, RESOLUTION
 from grafana.builder.variables import GPU as GPU_INDEX
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from grafana.builder import links
+from grafana.builder.grids import Column, sparse, table
 from grafana.builder.meanings import (
     ACTIONS,
     FABRIC,
@@ -13,17 +14,14 @@ from grafana.builder.meanings import (
     in_words,
 )
 from grafana.builder.model import TIER, Query, Row, row
-from grafana.builder.panels import (
+from grafana.builder.panels import timeseries
+from grafana.builder.queries import GPU, GPU_LINKS, MOST_ROWS
+from grafana.builder.style import (
     BAD_FROM_1,
     WARMER,
     WARN_FROM_1,
-    Column,
     Steps,
-    sparse,
-    table,
-    timeseries,
 )
-from grafana.builder.queries import GPU, GPU_LINKS, MOST_ROWS
 
 _BY = ", ".join(GPU)
 _HARMFUL = "|".join(HARMFUL)

@@ -1,23 +1,15 @@
 """gpu-history: months and a year, what comes next, and the time before compared."""
 
-from grafana.builder import annotations, links
+from grafana.builder import annotations, history_details, links
+from grafana.builder.grids import Column, table
+from grafana.builder.history_details import DAY, HOURS, KWH
 from grafana.builder.model import TIER, Dashboard, Panel, Query, Row, row
-from grafana.builder.panels import (
-    NEAR_FULL,
-    WARN_FROM_1,
-    Column,
-    limit,
-    stat,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import limit, stat, timeseries
 from grafana.builder.queries import named_clusters
+from grafana.builder.style import NEAR_FULL
 from grafana.builder.variables import CLUSTER, NODE, RESOLUTION
 
-_DAY = "1d"
 _MONTH_S = 30 * 86400
-_KWH = " / 3.6e6"
-_HOURS = " / 3600"
 _BY_CLUSTER = "by (cluster) "
 _NOT_YET = "not known yet"
 
@@ -61,25 +53,25 @@ def _amounts() -> Row:
             "GPU-hours held",
             "Hours for which processes held GPUs.",
             "node:allocated_seconds:increase",
-            _HOURS,
+            HOURS,
             "short",
         ),
         _compared(
             "GPU-hours worked",
             "Hours in which kernels ran.",
             "node:busy_seconds:increase",
-            _HOURS,
+            HOURS,
             "short",
         ),
         _compared(
             "GPU-hours wasted",
             "Hours for which GPUs were held while nothing ran on them for half an hour or more.",
             "node:wasted_seconds:increase",
-            _HOURS,
+            HOURS,
             "short",
         ),
         _compared(
-            "Energy used", "Energy of all GPUs.", "node:energy_joules:increase", _KWH, "kwatth"
+            "Energy used", "Energy of all GPUs.", "node:energy_joules:increase", KWH, "kwatth"
         ),
         stat(
             "Energy cost",
@@ -150,10 +142,10 @@ def _capacity() -> Row:
             "GPUs by day",
             "How many GPUs there were on the mean of each day, how many were held, on how many "
             "kernels ran; dashed, the trend of those that were held.",
-            Query(there, "there", step=_DAY),
-            Query(held, "held", step=_DAY),
-            Query(f"{_each_step('node:busy_seconds:increase')} / step()", "working", step=_DAY),
-            Query(f"range_linear_regression({held})", "trend of held", step=_DAY),
+            Query(there, "there", step=DAY),
+            Query(held, "held", step=DAY),
+            Query(f"{_each_step('node:busy_seconds:increase')} / step()", "working", step=DAY),
+            Query(f"range_linear_regression({held})", "trend of held", step=DAY),
             unit="short",
             width=24,
             overrides=(limit("^trend of held$", "orange"),),
@@ -166,7 +158,7 @@ def _capacity() -> Row:
                     "topk_avg(10, avg_over_time(cluster:busy_ratio:avg5m{$clusters}[$__interval]))"
                 ),
                 "{{cluster}}",
-                step=_DAY,
+                step=DAY,
             ),
             top=1,
         ),
@@ -179,7 +171,7 @@ def _capacity() -> Row:
                     "cluster:memory_used_ratio:sum${max}{$clusters}[$__interval]))"
                 ),
                 "{{cluster}}",
-                step=_DAY,
+                step=DAY,
             ),
             top=1,
         ),
@@ -202,9 +194,9 @@ def _clusters() -> Row:
             "Clusters now and before",
             "What each cluster held, worked and used in this time range, and by how much that is "
             "more or less than in the time before, which is as long.",
-            Column("GPU-hours held", f"{over(held)}{_HOURS}", unit="short"),
+            Column("GPU-hours held", f"{over(held)}{HOURS}", unit="short"),
             Column("Held, change", f"{over(held)} / {before(held)} - 1", unit="percentunit"),
-            Column("Worked", f"{over(busy)}{_HOURS}", unit="short"),
+            Column("Worked", f"{over(busy)}{HOURS}", unit="short"),
             Column("Worked, change", f"{over(busy)} / {before(busy)} - 1", unit="percentunit"),
             Column(
                 "Worked of held",
@@ -212,7 +204,7 @@ def _clusters() -> Row:
                 unit="percentunit",
                 look="bar",
             ),
-            Column("Energy", f"{over(energy)}{_KWH}", unit="kwatth"),
+            Column("Energy", f"{over(energy)}{KWH}", unit="kwatth"),
             Column("Energy, change", f"{over(energy)} / {before(energy)} - 1", unit="percentunit"),
             labels={"cluster": "Cluster"},
             links={"Cluster": links.CLUSTER_OF_ROW},
@@ -225,13 +217,13 @@ def _clusters() -> Row:
             "Held now and before",
             "GPUs that were held, on the mean of each day; dashed, as many days before.",
             Query(
-                f"{_each_step('node:allocated_seconds:increase')} / step()", "this time", step=_DAY
+                f"{_each_step('node:allocated_seconds:increase')} / step()", "this time", step=DAY
             ),
             Query(
                 "sum(sum_over_time(node:allocated_seconds:increase{$nodes}[$__interval] "
                 "offset $__range)) / step()",
                 "before",
-                step=_DAY,
+                step=DAY,
             ),
             unit="short",
             overrides=(limit("^before$", "semi-dark-blue"),),
@@ -239,157 +231,15 @@ def _clusters() -> Row:
         timeseries(
             "Energy now and before",
             "Energy of each day; dashed, as many days before.",
-            Query(f"{_each_step('node:energy_joules:increase')}{_KWH}", "this time", step=_DAY),
+            Query(f"{_each_step('node:energy_joules:increase')}{KWH}", "this time", step=DAY),
             Query(
                 "sum(sum_over_time(node:energy_joules:increase{$nodes}[$__interval] "
-                f"offset $__range)){_KWH}",
+                f"offset $__range)){KWH}",
                 "before",
-                step=_DAY,
+                step=DAY,
             ),
             unit="kwatth",
             overrides=(limit("^before$", "semi-dark-blue"),),
-        ),
-    )
-
-
-def _who() -> Row:
-    def by_user(series: str, divided: str) -> Query:
-        each = f"sum by (user) (sum_over_time({series}{{$clusters}}[$__interval])){divided}"
-        return Query(f"topk_avg(10, {each})", "{{user}}", step=_DAY)
-
-    return row(
-        "Who",
-        timeseries(
-            "GPU-hours held by user",
-            "Hours of GPUs that each user held on each day; the ten that held most.",
-            by_user("user:allocated_seconds:increase", _HOURS),
-            unit="short",
-            bars=True,
-            stacked=True,
-        ),
-        timeseries(
-            "GPU-hours wasted by user",
-            "Hours of GPUs that each user held on each day while nothing ran on them for half an "
-            "hour or more; the ten with most.",
-            by_user("user:wasted_seconds:increase", _HOURS),
-            unit="short",
-            bars=True,
-            stacked=True,
-            empty="nobody wasted GPUs",
-        ),
-        timeseries(
-            "Energy by cluster",
-            "Energy of each day.",
-            Query(
-                named_clusters(
-                    "topk_avg(10, sum by (cluster) (sum_over_time("
-                    f"cluster:energy_joules:increase{{$clusters}}[$__interval])){_KWH})"
-                ),
-                "{{cluster}}",
-                step=_DAY,
-            ),
-            unit="kwatth",
-            bars=True,
-            stacked=True,
-        ),
-        timeseries(
-            "Cost by cluster",
-            "Cost of the energy of each day, with cooling and supply (PUE).",
-            Query(
-                named_clusters(
-                    "topk_avg(10, sum by (cluster, currency) (sum_over_time("
-                    "cluster:energy_cost:increase{$clusters}[$__interval])))"
-                ),
-                "{{cluster}}, {{currency}}",
-                step=_DAY,
-            ),
-            unit="short",
-            bars=True,
-            stacked=True,
-            empty="no price set",
-        ),
-    )
-
-
-def _wear() -> Row:
-    return row(
-        "Wear",
-        timeseries(
-            "XIDs by day",
-            "Errors that drivers told of, by their number.",
-            Query(
-                "sum by (xid) (increase(gpu_xid_errors_total{$nodes}[$__interval])) > 0",
-                "XID {{xid}}",
-                step=_DAY,
-            ),
-            bars=True,
-            stacked=True,
-            empty="no XID in this time range",
-            width=8,
-        ),
-        timeseries(
-            "Alerts by day",
-            "How many GPUs and nodes had an alert that fired on a day, by severity.",
-            Query(
-                "sum by (severity) (count_over_time("
-                'ALERTS{$nodes,alertstate="firing",severity!="none"}[$__interval]) > bool 0)',
-                "{{severity}}",
-                step=_DAY,
-            ),
-            bars=True,
-            stacked=True,
-            empty="no alert fired in this time range",
-            width=8,
-        ),
-        timeseries(
-            "Hottest nodes",
-            "Highest temperature of a core on each day; the ten hottest nodes. One that rises over "
-            "weeks wants its filters and fans looked at.",
-            Query(
-                "topk_max(10, max by (node) (max_over_time("
-                'gpu_temperature_celsius${max}{$nodes,sensor="core"}[$__interval])))',
-                "{{node}}",
-                step=_DAY,
-            ),
-            bottom=None,
-            width=8,
-            links=(links.NODE,),
-        ),
-        table(
-            "Least available nodes",
-            "Share of the time range in which the exporter of a node answered, while it was to be "
-            "scraped; the 20 lowest.",
-            Column(
-                "Online",
-                "bottomk(20, avg by (cluster, node) (avg_over_time("
-                'up{job="gpu",$nodes}[$__range])))',
-                look="bar",
-                steps=((None, "red"), (0.95, "orange"), (0.99, "green")),
-                decimals=2,
-            ),
-            labels={"cluster": "Cluster", "node": "Node"},
-            links={"Cluster": links.CLUSTER_OF_ROW, "Node": links.NODE_OF_ROW},
-            sort="Online",
-            ascending=True,
-            source=TIER,
-            width=12,
-        ),
-        table(
-            "GPUs with most errors",
-            "XIDs of each GPU in the time range; the 20 with most.",
-            Column(
-                "XIDs",
-                "topk(20, sum by (cluster, node, gpu, uuid) "
-                "(increase(gpu_xid_errors_total{$nodes}[$__range])) > 0)",
-                steps=WARN_FROM_1,
-                decimals=0,
-            ),
-            labels={"cluster": "Cluster", "node": "Node", "gpu": "GPU", "uuid": "UUID"},
-            links={"Node": links.NODE_OF_ROW, "GPU": links.CARD_OF_ROW},
-            sort="XIDs",
-            source=TIER,
-            empty="no XID in this time range",
-            width=12,
         ),
     )
 
@@ -400,7 +250,7 @@ def dashboard() -> Dashboard:
         uid="gpu-history",
         title="GPU history",
         description="Months and a year: use, capacity, cost, wear, and the time before compared.",
-        rows=(_amounts(), _capacity(), _clusters(), _who(), _wear()),
+        rows=(_amounts(), _capacity(), _clusters(), history_details.who(), history_details.wear()),
         variables=(CLUSTER, NODE, RESOLUTION),
         annotations=(annotations.drivers(),),
         span="now-90d",

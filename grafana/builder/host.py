@@ -1,7 +1,13 @@
 """The rows of gpu-node that are about the machine itself."""
 
 from grafana.builder.model import Query, Row, row
-from grafana.builder.panels import NEAR_FULL, bar_gauge, below_zero, limit, timeseries
+from grafana.builder.panels import (
+    bar_gauge,
+    below_zero,
+    limit,
+    timeseries,
+)
+from grafana.builder.style import NEAR_FULL
 
 _NO_PRESSURE = "this kernel does not measure pressure"
 

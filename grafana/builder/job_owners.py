@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from grafana.builder import links
+from grafana.builder.grids import Column, table
 from grafana.builder.model import TIER, Row, row
-from grafana.builder.panels import WARMER, Column, Steps, table
 from grafana.builder.queries import MOST_ROWS
+from grafana.builder.style import WARMER, Steps
 
 # Of a share that is better the lower it is.
 WASTE: Steps = ((None, "green"), (0.1, "yellow"), (0.3, "red"))

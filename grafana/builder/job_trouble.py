@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 
 from grafana.builder import links
+from grafana.builder.grids import Column, table
 from grafana.builder.model import Query, Row, row
-from grafana.builder.panels import (
-    WARMER,
-    Column,
-    Steps,
-    state_timeline,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import state_timeline, timeseries
 from grafana.builder.queries import MOST_ROWS
+from grafana.builder.style import WARMER, Steps
 
 _JOB = "cluster, job_id, user"
 _GPU = "cluster, node, gpu, uuid"

@@ -5,7 +5,8 @@ from dataclasses import replace
 from grafana.builder import job_owners, job_trouble, links
 from grafana.builder.job_owners import WASTE, WASTED
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
-from grafana.builder.panels import CALM, stat, timeseries
+from grafana.builder.panels import stat, timeseries
+from grafana.builder.style import CALM
 from grafana.builder.variables import CLUSTER, RESOLUTION, USER
 
 _NO_PRICE = "no price set"

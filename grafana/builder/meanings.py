@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from grafana.builder.panels import Words
+from grafana.builder.style import Words
 
 from gpuglass.catalogue.groups import GROUPS
 from gpuglass.catalogue.xid_table import XIDS, Class, Severity, codes

@@ -88,11 +88,6 @@ def by_name(name: str, **properties: Any) -> Override:
     return Override("byName", name, _properties(properties))
 
 
-def by_pattern(pattern: str, **properties: Any) -> Override:
-    """What is special about fields whose names match a regular expression."""
-    return Override("byRegexp", f"/{pattern}/", _properties(properties))
-
-
 def by_query(letter: str, **properties: Any) -> Override:
     """What is special about the series of a query: A is the first."""
     return Override("byFrameRefID", letter, _properties(properties))
@@ -200,8 +195,6 @@ class Panel:
             "range": not self.instant,
             "format": "table" if self.table else "time_series",
         }
-        if self.kind == "heatmap":
-            target["format"] = "heatmap" if "vmrange" not in query.expr else "time_series"
         if step := self._step(query):
             target["interval"] = step
         return target

@@ -1,19 +1,16 @@
 """gpu-node: one machine, its GPUs below it, under one crosshair."""
 
 from grafana.builder import annotations, host, links
+from grafana.builder.grids import Column, table
 from grafana.builder.meanings import ANSWERS, HARMFUL, REASONS, STATES, in_words
 from grafana.builder.model import Dashboard, Query, Row, row
 from grafana.builder.panels import (
-    BAD_FROM_1,
-    HEALTH,
-    NEAR_FULL,
-    Column,
     below_zero,
     limit,
     stat,
-    table,
     timeseries,
 )
+from grafana.builder.style import BAD_FROM_1, HEALTH, NEAR_FULL
 from grafana.builder.tables import firing_alerts
 from grafana.builder.variables import CLUSTER, GPU, NODE, RESOLUTION, single
 

@@ -1,17 +1,9 @@
 """gpu-processes: who holds what, since when, and who did."""
 
 from grafana.builder import annotations, links
+from grafana.builder.grids import Column, table
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
-from grafana.builder.panels import (
-    CALM,
-    GOOD,
-    NEAR_FULL,
-    WARMER,
-    Column,
-    stat,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import stat, timeseries
 from grafana.builder.queries import (
     ENDED,
     MOST_ROWS,
@@ -19,6 +11,12 @@ from grafana.builder.queries import (
     PROCESS_WIDTHS,
     ended_columns,
     process_columns,
+)
+from grafana.builder.style import (
+    CALM,
+    GOOD,
+    NEAR_FULL,
+    WARMER,
 )
 from grafana.builder.variables import CLUSTER, GPU, NODE, RESOLUTION, USER
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from grafana.builder import links
+from grafana.builder.grids import Column, sparse
 from grafana.builder.model import Link
-from grafana.builder.panels import WARMER, Column, sparse
+from grafana.builder.style import WARMER
 
 # How many rows a table of a fleet has, the largest first: more is neither read nor quick.
 MOST_ROWS = 200

@@ -1,17 +1,11 @@
 """gpu-stack: whether what measures, stores and alerts does its work."""
 
 from grafana.builder import annotations, links, stack_storage
+from grafana.builder.grids import Column, table
 from grafana.builder.meanings import STATES
 from grafana.builder.model import NOW, Dashboard, Query, Row, row
-from grafana.builder.panels import (
-    BAD_FROM_1,
-    GOOD,
-    WARN_FROM_1,
-    Column,
-    stat,
-    table,
-    timeseries,
-)
+from grafana.builder.panels import stat, timeseries
+from grafana.builder.style import BAD_FROM_1, GOOD, WARN_FROM_1
 from grafana.builder.tables import firing_alerts
 from grafana.builder.variables import CLUSTER, NODE, RESOLUTION
 

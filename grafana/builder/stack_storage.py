@@ -1,7 +1,9 @@
 """The rows of gpu-stack from vmagent on: intake, storage, rollups, rules and alerts."""
 
+from grafana.builder.grids import Column, table
 from grafana.builder.model import NOW, Query, Row, row
-from grafana.builder.panels import BAD_FROM_1, WARN_FROM_1, Column, stat, table, timeseries
+from grafana.builder.panels import stat, timeseries
+from grafana.builder.style import BAD_FROM_1, WARN_FROM_1
 
 _SIZE = "sum by (instance) (vm_data_size_bytes)"
 _ROWS = "sum by (instance) (vm_rows)"

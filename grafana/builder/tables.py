@@ -1,9 +1,9 @@
 """Tables that several dashboards have."""
 
 from grafana.builder import links
+from grafana.builder.grids import Column, table
 from grafana.builder.meanings import ACTIONS, SEVERITIES
 from grafana.builder.model import Panel
-from grafana.builder.panels import Column, table
 
 
 def firing_alerts(scope: str, width: int = 12, height: int = 8, ours: bool = False) -> Panel:
