@@ -104,7 +104,7 @@ def _throttling() -> Row:
             unit="percentunit",
             top=1,
             width=10,
-            empty="Nothing held the clocks down, or the card does not tell",
+            empty="Nothing held the clocks down, as far as is known",
         ),
         table(
             "Time held back in the time range",
@@ -141,7 +141,7 @@ def _throttling() -> Row:
             source=TIER,
             width=14,
             height=8,
-            empty="Nothing held the clocks down",
+            empty="Nothing held the clocks down, as far as is known",
         ),
         state_timeline(
             "Reasons in force",

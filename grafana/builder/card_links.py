@@ -139,7 +139,7 @@ def _errors() -> Row:
             Query('sum(gpu_ecc_errors_total{$gpus,kind="uncorrected",scope="volatile"})'),
             width=4,
             steps=BAD_FROM_1,
-            empty="no ECC",
+            empty="not told",
         ),
         stat(
             "Corrected memory errors",
@@ -147,7 +147,7 @@ def _errors() -> Row:
             Query('sum(gpu_ecc_errors_total{$gpus,kind="corrected",scope="volatile"})'),
             width=4,
             steps=CALM,
-            empty="no ECC",
+            empty="not told",
         ),
         stat(
             "Rows replaced",
@@ -186,7 +186,7 @@ def _errors() -> Row:
             widths={"XID": 60},
             sort="Last",
             source=TIER,
-            width=14,
+            height=6,
             empty="No XIDs",
         ),
         timeseries(
@@ -201,8 +201,8 @@ def _errors() -> Row:
             bars=True,
             stacked=True,
             calcs=("sum",),
-            width=10,
-            height=9,
+            width=24,
+            height=6,
             empty="None, or ECC is not there or off",
         ),
     )

@@ -244,7 +244,8 @@ def state_timeline(
             "alignValue": "left",
             "rowHeight": 0.85,
             "legend": {
-                "showLegend": len(mappings or ()) > 1,
+                "showLegend": len([c for _, c in (mappings or {}).values() if c != "transparent"])
+                > 1,
                 "displayMode": "list",
                 "placement": "bottom",
             },
