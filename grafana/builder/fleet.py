@@ -186,12 +186,12 @@ def _map_and_alerts() -> Row:
             rows="node",
             columns="gpu",
             unit="percentunit",
-            width=14,
-            height=9,
+            width=12,
+            height=8,
             links=(links.CARD_OF_CELL,),
             empty="no GPU tells this",
         ),
-        firing_alerts("$nodes", width=10, height=9),
+        firing_alerts("$nodes", width=12, height=8),
     )
 
 

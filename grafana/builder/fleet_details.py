@@ -22,6 +22,7 @@ _LINKS = {
     "GPU": links.CARD_OF_ROW,
     "User": links.USER_OF_ROW,
 }
+_WIDTHS = {"Cluster": 110, "Node": 130, "GPU": 70}
 _BY = "by (cluster, node, gpu)"
 _ON = "on (cluster, node, gpu)"
 
@@ -63,7 +64,7 @@ def clusters() -> Row:
             labels={"cluster": "Cluster"},
             links=_LINKS,
             sort="Busy",
-            height=6,
+            height=5,
         ),
     )
 
@@ -88,6 +89,7 @@ def worst() -> Row:
             ),
             labels={**_WHICH, "user": "User"},
             links=_LINKS,
+            widths=_WIDTHS,
             sort="Memory held",
             empty="no GPU is wasted",
             width=12,
@@ -106,6 +108,7 @@ def worst() -> Row:
             ),
             labels={**_WHICH, "reason": "Alert"},
             links=_LINKS,
+            widths=_WIDTHS,
             sort="Takes off",
             empty="all GPUs are well",
             width=12,
@@ -123,6 +126,7 @@ def worst() -> Row:
             ),
             labels=_WHICH,
             links=_LINKS,
+            widths=_WIDTHS,
             sort="Left",
             ascending=True,
             empty="no card tells its limits",
@@ -144,6 +148,7 @@ def worst() -> Row:
             labels={**_WHICH, "reason": "By what"},
             words={"By what": REASONS},
             links=_LINKS,
+            widths=_WIDTHS,
             sort="Of the time",
             empty="nothing holds a GPU back",
             width=12,

@@ -223,7 +223,7 @@ def matrix(
         overrides=(
             by_name(
                 f"{rows}\\{columns}",
-                displayName=rows,
+                displayName=rows.capitalize(),
                 custom_displayMode="auto",
                 custom_cellOptions={"type": "auto"},
                 custom_align="left",

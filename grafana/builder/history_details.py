@@ -127,7 +127,7 @@ def wear() -> Row:
                 "Online",
                 "bottomk(20, avg by (cluster, node) (avg_over_time("
                 'up{job="gpu",$nodes}[$__range])))',
-                look="bar",
+                unit="percentunit",
                 steps=((None, "red"), (0.95, "orange"), (0.99, "green")),
                 decimals=2,
             ),

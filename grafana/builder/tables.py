@@ -33,7 +33,7 @@ def firing_alerts(scope: str, width: int = 12, height: int = 8, ours: bool = Fal
             "action": "What to do",
         },
         words={"Severity": SEVERITIES, "What to do": ACTIONS},
-        widths={"Severity": 100, "GPU": 70},
+        widths={"Severity": 100, "Node": 110, "GPU": 70, "What to do": 150},
         links={} if ours else {"Node": links.NODE_OF_ROW, "GPU": links.CARD_OF_ROW},
         sort="Since",
         empty="no alert fires",
