@@ -5,13 +5,13 @@ set -euo pipefail
 
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly source_dir
-for part in deploy/native/{settings,packages,install,supervise}.sh deploy/docker/docker.sh; do
+for part in deploy/native/{settings,packages,install,supervise,worker}.sh deploy/docker/docker.sh; do
     # shellcheck source=/dev/null
     . "$source_dir/$part"
 done
 
 readonly needed_megabytes=500
-role='' action='' engine='' demo=no purge=no build_images=no
+role='' action='' engine='' demo=no purge=no build_images=no tls=''
 # Whether this install runs a Grafana.
 grafana=no
 storage_before=''
@@ -30,6 +30,8 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
                  the keeper, which looks after them, and Grafana with its dashboards
   --host         the monitoring host: the same without the exporter, and with tiered storage
   --worker       the exporter alone, to be scraped by a host; listens on every address
+  --tls FILE     with --worker: over TLS and with a password, by what "gpuglass enrol" printed on the host;
+                 - reads it from the standard input, none goes back to plain HTTP
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
   --build        with Docker, build the images here; else those of a release are pulled
@@ -90,6 +92,12 @@ parse_arguments() {
         --demo) demo=yes ;;
         --purge) purge=yes ;;
         --build) build_images=yes ;;
+        --tls)
+            [ -n "${2:-}" ] || usage_error "--tls needs a file, - or none"
+            tls=$2
+            shift
+            ;;
+        --tls=?*) tls=${1#*=} ;;
         --prefix)
             [ -n "${2:-}" ] || usage_error "--prefix needs a folder"
             prefix=$2
@@ -123,6 +131,7 @@ check_arguments() {
     [ -z "$action" ] || [ "$demo$engine" = no ] || usage_error "--$action takes neither --demo nor a choice of Docker"
     [ "$build_images" = no ] || [ "$action$engine" = '' ] || [ "$engine" = docker ] ||
         usage_error "--build is for images, and does not go with --${action:-$engine}"
+    [ -z "$tls" ] || [ "$role" = worker ] || usage_error "--tls goes with --worker only; the others listen on the loopback"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     check_path "$source_dir"
@@ -216,7 +225,7 @@ without_it() {
 save_run() {
     local name
     {
-        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana"
+        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" web "$web"
         for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
@@ -301,7 +310,7 @@ show_data() {
         wait_until "${wait%s}" answers "$(victoriametrics_url)/health" || return 1
         say_host_answers
         ;;
-    worker) wait_until "${wait%s}" answers "http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/-/healthy" && say "The exporter answers." ;;
+    worker) wait_until "${wait%s}" answers "$(worker_url 127.0.0.1)/-/healthy" && say "The exporter answers." ;;
     esac
 }
 
@@ -312,21 +321,20 @@ say_host_answers() {
         say "Nobody is told of alerts yet: see victoriametrics/alertmanager/README.md"
 }
 
+# Who asks for a certificate of the client's answers too.
 answers() {
-    "$venv/bin/python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' "$1" 2>/dev/null
+    "$venv/bin/python" -c 'import ssl, sys, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=5, context=ssl._create_unverified_context())
+except OSError as error:
+    if not isinstance(getattr(error, "reason", error), ssl.SSLError):
+        raise' "$1" 2>/dev/null
 }
 
 show_addresses() {
     say
     case $(saved role) in
-    worker)
-        say "Metrics of this machine:  http://$(own_address):$(saved GPUGLASS_EXPORTER_PORT)/metrics"
-        say "On the monitoring host:  gpuglass targets add $(own_address):$(saved GPUGLASS_EXPORTER_PORT) --label node=$(saved GPUGLASS_NODE_NAME)"
-        say "or put this into a file in victoriametrics/targets/, nodes.yml for example:"
-        say
-        say "- targets: [\"$(own_address):$(saved GPUGLASS_EXPORTER_PORT)\"]"
-        say "  labels: {node: \"$(saved GPUGLASS_NODE_NAME)\"}"
-        ;;
+    worker) show_worker_addresses ;;
     *) show_host_addresses ;;
     esac
 }
@@ -343,6 +351,7 @@ show_host_addresses() {
     say "Alerts:    http://127.0.0.1:$(saved GPUGLASS_ALERTMANAGER_PORT)/"
     [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
     say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
+    say "Enrol:     $prefix/bin/gpuglass enrol NODE   (what to type there, for TLS and a password)"
     say "Command:   $prefix/bin/gpuglass --help"
 }
 
@@ -409,6 +418,7 @@ install_native() {
     step "Programs"
     install_programs
     step "Configuration"
+    store_web
     write_command
     write_own_target
     bring_up
@@ -488,7 +498,7 @@ native_stop() {
 remove_install() {
     local in_volumes=no
     [ "$(saved_engine)" != docker ] || [ -z "$(saved_storage)" ] || in_volumes=yes
-    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,.lock} "$prefix"/simulator-* "$prefix"/grafana-* "$prefix"/*.part
+    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,web,.lock} "$prefix"/simulator-* "$prefix"/grafana-* "$prefix"/*.part
     rm -f -- "$prefix/data/this-node.yml.new"
     [ "$in_volumes" = yes ] || [ -n "$(find "$prefix/data" -type f 2>/dev/null | head -n 1)" ] || remove_data
 }
@@ -567,6 +577,7 @@ main() {
     fi
     load_settings "$source_dir/gpuglass.env"
     choose_storage
+    read_web
     open_log
     choose_engine
     [ "$build_images" = no ] || [ "$engine" = docker ] || die "--build: this install has no containers; $docker_problem"

@@ -38,6 +38,7 @@ compose() (
     GPUGLASS_EXTERNAL_PATH=$(external_path)
     COMPOSE_PROFILES=''
     use_grafana
+    use_web
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
     GPUGLASS_GROUP=$(files_group)
     export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH GPUGLASS_GROUP COMPOSE_PROFILES
@@ -52,6 +53,13 @@ files_group() {
     group=$(stat -c %g "$source_dir/victoriametrics/alertmanager")
     [ "$group" != 0 ] || group=9400
     echo "$group"
+}
+
+use_web() {
+    GPUGLASS_WEB_CONFIG_FILE='' GPUGLASS_EXPORTER_SCHEME=http
+    [ "$web" = none ] || GPUGLASS_WEB_CONFIG_FILE=$web_in_container
+    [ "$web" != https ] || GPUGLASS_EXPORTER_SCHEME=https
+    export GPUGLASS_WEB_CONFIG_FILE GPUGLASS_EXPORTER_SCHEME
 }
 
 use_grafana() {
@@ -116,6 +124,7 @@ install_docker() {
     step "Images and containers"
     write_docker_command
     write_own_target
+    [ "$role" != worker ] || store_web_in_volume
     save_run
     is_tiered || logged "the tiers could not be ended" end_tiers
     ! builds_images || options+=(--build)
@@ -183,6 +192,8 @@ docker_restore() {
     role=$(saved role)
     demo=$(saved demo)
     grafana=$(saved grafana)
+    web=$(saved web)
+    web=${web:-none}
     for name in "${!setting[@]}"; do
         [ -z "$(saved "$name")" ] || setting["$name"]=$(saved "$name")
     done
@@ -222,4 +233,6 @@ docker_uninstall() {
     compose --profile tiered --progress quiet down --remove-orphans --rmi all "${volumes[@]}"
     docker image ls --quiet --filter label=org.opencontainers.image.title=gpuglass | sort -u |
         xargs -r docker image rm --force >/dev/null
+    # Its key is of no use without the rest.
+    docker volume rm --force gpuglass_web >/dev/null
 }

@@ -7,6 +7,7 @@ render() {
     local text name
     text=$(<"$1")
     text=${text//@DEMO@/$(demo_starter)}
+    text=${text//@WEB_OPTION@/$(web_option)}
     text=${text//@BIN@/$prefix/bin}
     text=${text//@VENV@/$venv}
     text=${text//@SOURCE@/$source_dir}

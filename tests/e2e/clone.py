@@ -105,22 +105,27 @@ class Clone:
             ),
         }
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path = Path(os.devnull)
+    ) -> subprocess.Popen[str]:
         """setup.sh in a process group of its own; its output goes to a pipe."""
-        return subprocess.Popen(
-            as_ordinary_user([str(self.folder / "setup.sh"), *arguments]),
-            cwd=self.folder,
-            env={**self.environment(), **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with stdin.open() as given:
+            return subprocess.Popen(
+                as_ordinary_user([str(self.folder / "setup.sh"), *arguments]),
+                cwd=self.folder,
+                env={**self.environment(), **(env or {})},
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
 
-    def setup(self, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    def setup(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path = Path(os.devnull)
+    ) -> tuple[int, str]:
         """Exit code and output of ``setup.sh``."""
-        process = self.start(*arguments, env=env)
+        process = self.start(*arguments, env=env, stdin=stdin)
         output, _ = process.communicate(timeout=RUN_TIMEOUT)
         return process.returncode, output
 

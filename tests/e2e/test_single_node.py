@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import stat
 import urllib.error
 import urllib.request
@@ -287,6 +288,52 @@ def test_other_role_ends_only_what_it_lacks(running: Clone) -> None:
     code, output = running.setup(*DEMO)
     assert code == 0, output
     assert (running.folder / "victoriametrics/targets/this-node.yml").exists()
+
+
+def status(clone: Clone, scheme: str) -> int:
+    """What the exporter answers to whoever asks for its metrics without a password."""
+    context = ssl.create_default_context(cafile=clone.prefix / "data/tls/ca.crt")
+    url = f"{scheme}://127.0.0.1:{clone.ports['exporter']}/metrics"
+    try:
+        with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_worker_with_tls_and_without(running: Clone) -> None:
+    worker, port = ("--worker", "--demo", "--no-docker"), running.ports["exporter"]
+    tls = running.prefix / "data/tls"
+    secret = [tls, tls / "ca.key", tls / "scrape.password"]
+    assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in secret] == [0, 0, 0]
+    enrolled = running.home / "pasted"
+    enrolled.write_text(
+        running.gpuglass("enrol", "127.0.0.1").partition("<<'END'\n")[2].partition("END\n")[0]
+    )
+    code, output = running.setup(*worker, "--tls", "-", stdin=enrolled)
+    assert code == 0, output
+    assert f":{port} --label node=testnode --label __scheme__=https\n" in output
+    assert "Whoever reaches this port" not in output
+    kept = running.prefix / "web/web.yml"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert status(running, "https") == 401
+
+    broken = running.home / "broken.yml"
+    broken.write_text("tls_server_config: {}\n")
+    told = running.fails(*worker, "--tls", str(broken))
+    assert f"--tls: {broken}:1: tls_server_config has neither cert_file nor cert" in told
+    code, output = running.setup(*worker)
+    assert code == 0, output
+    assert status(running, "https") == 401, "what was chosen stays"
+    assert "The exporter answers." in running.setup("--status")[1]
+
+    code, output = running.setup(*worker, "--tls", "none")
+    assert code == 0, output
+    assert "To let in the monitoring host alone, as root:\n" in output
+    assert "gpuglass enrol" in output
+    assert status(running, "http") == 200
+    assert not kept.exists()
+    assert running.setup(*DEMO)[0] == 0
 
 
 def test_tiered_storage_and_back(running: Clone) -> None:
