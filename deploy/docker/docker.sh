@@ -57,8 +57,8 @@ files_group() {
 
 use_web() {
     GPUGLASS_WEB_CONFIG_FILE='' GPUGLASS_EXPORTER_SCHEME=http
-    [ "$web" = none ] || GPUGLASS_WEB_CONFIG_FILE=$web_in_container
-    [ "$web" != https ] || GPUGLASS_EXPORTER_SCHEME=https
+    [ "${web:-none}" = none ] || GPUGLASS_WEB_CONFIG_FILE=$web_in_container
+    [ "${web:-none}" != https ] || GPUGLASS_EXPORTER_SCHEME=https
     export GPUGLASS_WEB_CONFIG_FILE GPUGLASS_EXPORTER_SCHEME
 }
 

@@ -44,6 +44,11 @@ demo_starter() {
         printf '"%s" ' "$venv/bin/python" "$source_dir/deploy/demo.py" "$demo_scenario" "$prefix/run/demo.conf"
 }
 
+# The part of the exporter's command line that names its web configuration.
+web_option() {
+    [ "${web:-none}" = none ] || printf '"--web.config.file=%s" ' "$prefix/web/web.yml"
+}
+
 programs() {
     local exporter=(exporter) tiers=() boards=(grafana)
     [ "$role" != worker ] || { echo exporter; return; }

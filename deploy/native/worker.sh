@@ -64,11 +64,6 @@ new.replace(file)' "$web_in_container" <<<"$web_content" 2>&1); then
     fi
 }
 
-# The part of the exporter's command line that names it.
-web_option() {
-    [ "$web" = none ] || printf '"--web.config.file=%s" ' "$prefix/web/web.yml"
-}
-
 # Where this worker answers to those who know it by an address.
 worker_url() {
     local scheme

@@ -106,8 +106,9 @@ class Protection:
             return None
         if not _is_loopback(request.remote or ""):
             return web.Response(status=403, text=_NOT_FROM_AFAR)
-        # A page of somebody else's name that leads here could read ours in a browser.
-        if not _is_own_name(request.host):
+        # A page of somebody else's whose name leads here could read ours in a browser. Not
+        # request.host, which asks the name server where the header is missing.
+        if not _is_own_name(request.headers.get("Host", "localhost")):
             return web.Response(status=403, text=_NOT_BY_NAME)
         return None
 
