@@ -19,7 +19,7 @@ KINDS = {
     *("timeseries", "stat", "table", "state-timeline", "status-history"),
     *("bargauge", "heatmap", "text"),
 }
-REFRESH = {False, "5s", "30s", "1m", "5m"}
+REFRESH = {"", "5s", "30s", "1m", "5m"}
 # A panel for each GPU of a node is bounded; one for each node or user is not.
 REPEATED = {"gpu"}
 # By dashboard and panel, what a complaint would begin with, and why it is right nevertheless.
@@ -69,7 +69,7 @@ def _of_the_whole(board: Json) -> Said:
     if board["uid"] not in dict(BOARDS):
         yield "", "its uid is not in layout.BOARDS"
     if board["refresh"] not in REFRESH:
-        yield "", f"refresh is {board['refresh']}, none of {sorted(map(str, REFRESH))}"
+        yield "", f"refresh is {board['refresh']}, none of {sorted(REFRESH)}"
     if not board["description"].endswith("."):
         yield "", "no description, or one without a full stop"
     for annotation in board["annotations"]["list"]:

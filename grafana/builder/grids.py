@@ -158,7 +158,6 @@ def table(
         overrides=(*fields, *(column.override for column in columns if column.title)),
         options={
             "showHeader": True,
-            "footer": {"show": False, "reducer": ["sum"], "fields": ""},
             "sortBy": [{"displayName": sort, "desc": not ascending}] if sort else [],
         },
         transformations=(("merge", {}), ("organize", organized)),
@@ -230,7 +229,7 @@ def matrix(
                 custom_width=180,
             ),
         ),
-        options={"showHeader": True, "footer": {"show": False, "reducer": ["sum"], "fields": ""}},
+        options={"showHeader": True},
         transformations=(("groupingToMatrix", {**fields, "emptyValue": "null"}),),
         links=links,
     )

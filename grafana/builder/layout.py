@@ -40,7 +40,7 @@ def built(dashboard: Dashboard) -> Json:
         "timezone": "browser",
         "time": {"from": dashboard.span, "to": "now"},
         "timepicker": {"refresh_intervals": ["5s", "10s", "30s", "1m", "5m", "15m", "1h"]},
-        "refresh": dashboard.refresh or False,
+        "refresh": dashboard.refresh,
         "links": [_link(uid, title) for uid, title in BOARDS if uid != dashboard.uid],
         "annotations": {"list": [each.json for each in dashboard.annotations]},
         "panels": list(_placed(dashboard.rows)),

@@ -227,7 +227,7 @@ def state_timeline(
         # By thresholds Grafana would leave words and their colours out.
         "color": {"mode": "palette-classic" if mappings else "thresholds"},
         "thresholds": thresholds(steps),
-        "custom": {"lineWidth": 0, "fillOpacity": 80, "spanNulls": False},
+        "custom": {"lineWidth": 0, "fillOpacity": 80},
     }
     defaults |= {"mappings": mapped(mappings)} if mappings else {}
     return Panel(
@@ -248,6 +248,7 @@ def state_timeline(
                 > 1,
                 "displayMode": "list",
                 "placement": "bottom",
+                "calcs": [],
             },
             "tooltip": {"mode": "single", "sort": "none"},
         },
@@ -286,7 +287,12 @@ def status_history(
             "showValue": "never",
             "rowHeight": 0.9,
             "colWidth": 1,
-            "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
+            "legend": {
+                "showLegend": False,
+                "displayMode": "list",
+                "placement": "bottom",
+                "calcs": [],
+            },
             "tooltip": {"mode": "single", "sort": "none"},
         },
         links=links,
