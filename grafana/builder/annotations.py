@@ -3,6 +3,11 @@
 from grafana.builder.model import NOW, Annotation
 
 
+def _since(metric: str, scope: str, by: str) -> str:
+    """Times in milliseconds that a metric tells, if they are in the time range."""
+    return f"max by ({by}) ({metric}{{{scope}}}) * 1000 >= ${{__from}}"
+
+
 def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotation:
     """Alerts, when they began to fire; all the time in which they do would cover the curves."""
     by = "alertname, node, gpu, severity"
@@ -20,8 +25,7 @@ def xids(scope: str = "$nodes") -> Annotation:
     """XIDs, at the second at which they came."""
     return Annotation(
         "XIDs",
-        f"max by (node, gpu, xid) (gpu_xid_last_timestamp_seconds{{{scope}}}) * 1000 "
-        ">= ${__from}",
+        _since("gpu_xid_last_timestamp_seconds", scope, "node, gpu, xid"),
         "XID {{xid}}",
         "{{node}} GPU {{gpu}}",
         "purple",
@@ -46,7 +50,7 @@ def restarts(scope: str = "$nodes") -> Annotation:
     """Machines that started, and exporters that did."""
     return Annotation(
         "Restarts",
-        f"max by (node) (host_boot_time_seconds{{{scope}}}) * 1000 >= ${{__from}}",
+        _since("host_boot_time_seconds", scope, "node"),
         "{{node}} started",
         "",
         "yellow",
@@ -70,7 +74,7 @@ def program_restarts() -> Annotation:
     """Programs of ours that started."""
     return Annotation(
         "Restarts",
-        'max by (job, tier) (process_start_time_seconds{job!="gpu"}) * 1000',
+        _since("process_start_time_seconds", 'job!="gpu"', "job, tier"),
         "{{job}} {{tier}} started",
         "",
         "yellow",

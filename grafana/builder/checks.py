@@ -127,14 +127,19 @@ def _used(text: str) -> set[str]:
 
 
 def _of_panels(board: Json) -> Said:
-    chosen = {
+    chosen = choices(board)
+    for panel in panels_of(board):
+        for said in itertools.chain(_of_a_panel(panel), _queries(panel, chosen)):
+            yield panel["title"], said
+
+
+def choices(board: Json) -> dict[str, list[str]]:
+    """The values of variables that are fixed lists."""
+    return {
         variable["name"]: [option["value"] for option in variable["options"]]
         for variable in board["templating"]["list"]
         if variable["type"] == "custom"
     }
-    for panel in panels_of(board):
-        for said in itertools.chain(_of_a_panel(panel), _queries(panel, chosen)):
-            yield panel["title"], said
 
 
 def _of_a_panel(panel: Json) -> Iterator[str]:
@@ -186,12 +191,12 @@ def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _is_recorded(expr: str, chosen: dict[str, list[str]]) -> bool:
-    return any(set(RECORDED) & _metrics(each) for each in _spelled_out(expr, chosen))
+    return any(set(RECORDED) & _metrics(each) for each in spelled_out(expr, chosen))
 
 
 def _is_kept(expr: str, chosen: dict[str, list[str]]) -> bool:
     """Whether tiers have all that it asks for; unknown names are told of elsewhere."""
-    texts = _spelled_out(expr, chosen)
+    texts = spelled_out(expr, chosen)
     names = {metric for text in texts for metric in _metrics(text)}
     return all(_KEPT.get(name, Rollup.NONE) is not Rollup.NONE for name in names if labels_of(name))
 
@@ -203,7 +208,7 @@ def _metrics(expr: str) -> set[str]:
         return set()
 
 
-def _spelled_out(expr: str, chosen: dict[str, list[str]]) -> list[str]:
+def spelled_out(expr: str, chosen: dict[str, list[str]]) -> list[str]:
     """The expression as it is asked; once for each value of a list that gives a metric's name."""
     texts = [substituted(expr)]
     for name, values in chosen.items():
@@ -217,7 +222,7 @@ def _spelled_out(expr: str, chosen: dict[str, list[str]]) -> list[str]:
 
 
 def _names(expr: str, chosen: dict[str, list[str]], legend: str = "") -> Iterator[str]:
-    for text in _spelled_out(expr, chosen):
+    for text in spelled_out(expr, chosen):
         try:
             found = named(text)
         except ValueError as error:

@@ -58,6 +58,7 @@ def _gpus() -> Row:
             "GPUs of which somebody holds a tenth of the memory or more, and on which nothing ran "
             "for half an hour. Whose they are stands below.",
             Query("sum(gpu:wasted_seconds:increase{$nodes} > bool 0)"),
+            empty="none",
             width=3,
             height=3,
             steps=WARN_FROM_1,

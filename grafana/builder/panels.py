@@ -112,7 +112,7 @@ def stat(
     description: str,
     *queries: Query,
     unit: str | None = None,
-    empty: str = "none",
+    empty: str = "not known",
     width: int = 4,
     height: int = 4,
     source: str = NOW,

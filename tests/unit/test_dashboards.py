@@ -2,13 +2,16 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
 from grafana.builder import __main__ as builder
-from grafana.builder.checks import complaints, panels_of
+from grafana.builder.checks import choices, complaints, panels_of, spelled_out
 from grafana.builder.layout import BOARDS, built
+from grafana.builder.metricsql import named
 from tests.conftest import ROOT
+from tests.rules.test_names import CHECKED_OTHERWISE, ELSEWHERE, PAGE
 
 Board = dict[str, Any]
 
@@ -24,6 +27,34 @@ def test_own_check_finds_nothing(make: Any) -> None:
     board = built(make())
     assert complaints(board) == []
     assert board["uid"] in dict(BOARDS)
+
+
+def test_links_choose_what_the_other_dashboard_lets_choose() -> None:
+    boards = {make().uid: built(make()) for make in builder.DASHBOARDS}
+    assert set(boards) == set(dict(BOARDS))
+    followed = 0
+    for board in boards.values():
+        for uid, chosen in re.findall(r"/d/([\w-]+)\?([^'\"]*)", str(board)):
+            known = {variable["name"] for variable in boards[uid]["templating"]["list"]}
+            assert set(re.findall(r"var-(\w+)=", chosen)) <= known, (board["uid"], uid)
+            followed += 1
+    assert followed > 50
+
+
+@pytest.mark.parametrize("make", builder.DASHBOARDS, ids=lambda make: make.__module__)
+def test_label_values_are_published(make: Any) -> None:
+    board = built(make())
+    asked = [target["expr"] for panel in panels_of(board) for target in panel.get("targets", [])]
+    texts = [text for expr in asked for text in spelled_out(expr, choices(board))]
+    for metric, matchers in (selector for text in texts for selector in named(text).selectors):
+        for label, pattern in matchers.items():
+            if "$" in pattern or (metric, label) in CHECKED_OTHERWISE:
+                continue
+            shown = set(re.findall(rf'^{metric}{{.*?\b{label}="([^"]*)"', PAGE, re.MULTILINE))
+            shown |= ELSEWHERE.get((metric, label), set())
+            # What the cards of the page do not tell is not on it.
+            for value in pattern.split("|") if shown else ():
+                assert value in {*shown, ""}, f'{metric}{{{label}="{value}"}}'
 
 
 def graph(board: Board) -> Board:
