@@ -102,7 +102,7 @@ def test_targets(install: Install, stack: Stack) -> None:
     assert is_(Status.FAILED, "0 of 2 listed targets are scraped", pipeline.targets(install))
     up = 'up{{job="gpu",instance="{0}:9400",node="{0}"}} {1}'
     write(stack, up.format("n1", 1), up.format("n2", 0))
-    assert is_(Status.FAILED, "1 of 2 nodes do not answer: n2", pipeline.targets(install))
+    assert is_(Status.FAILED, "no answer from 1 of 2 nodes: n2", pipeline.targets(install))
     write(stack, up.format("n1", 1), up.format("n2", 1), ago=0)
     good = "2 targets listed, scraped and answering"
     wait_for("both are up", lambda: pipeline.targets(install).status is Status.OK)
@@ -282,10 +282,11 @@ def test_grafana(install: Install, tmp_path: Path) -> None:
     assert is_(Status.SKIPPED, "this install has no Grafana", boards.grafana(install))
     sources = {f"/api/datasources/uid/{uid}": "{}" for uid in ("vm-raw", "vm-1m", "vm-1h")}
     proxied = {
-        f"/api/datasources/proxy/uid/{uid}/api/v1/query": "{}"
+        f"/api/datasources/uid/{uid}/resources/api/v1/labels": "{}"
         for uid in ("vm-raw", "vm-1m", "vm-1h")
     }
-    search = {"/api/search": json.dumps([{"uid": "gpu-fleet"}, {"uid": "gpu-node"}])}
+    ours = [{"uid": uid, "folderUid": "gpuglass"} for uid in ("gpu-fleet", "gpu-node")]
+    search = {"/api/search": json.dumps([*ours, {"uid": "mine"}])}
 
     def look(answers: dict[str, str], password: str = "", file: Path | None = None) -> Finding:
         with serving(answers, password) as url:
@@ -294,7 +295,8 @@ def test_grafana(install: Install, tmp_path: Path) -> None:
 
     whole = {**sources, **proxied, **search}
     assert is_(Status.OK, "2 dashboards and 3 data sources are there", look(whole))
-    assert is_(Status.FAILED, "Grafana has none", look({**whole, "/api/search": "[]"}))
+    others = {"/api/search": '[{"uid": "mine", "folderUid": "general"}]'}
+    assert is_(Status.FAILED, "Grafana has none", look({**whole, **others}))
     told = "data source vm-1m: is not there"
     lacking = {path: text for path, text in whole.items() if path != "/api/datasources/uid/vm-1m"}
     assert is_(Status.FAILED, told, look(lacking))

@@ -21,7 +21,8 @@ def grafana(install: Install) -> Finding:
         return skipped("this install has no Grafana")
     way = _way(install)
     try:
-        boards = _ask(f"{url}/api/search?type=dash-db&folderUIDs={_FOLDER}", way)
+        found = _ask(f"{url}/api/search?type=dash-db&limit=5000", way)
+        boards = [board for board in found if board.get("folderUid") == _FOLDER]
         if not boards:
             return failed("Grafana has none of our dashboards", _RESTART)
         for source in _SOURCES:
@@ -51,7 +52,7 @@ def _source_problem(url: str, source: str, way: Way) -> str:
     try:
         _ask(f"{url}/api/datasources/uid/{source}", way)
         # Which asks VictoriaMetrics through Grafana.
-        _ask(f"{url}/api/datasources/proxy/uid/{source}/api/v1/query?query=1", way)
+        _ask(f"{url}/api/datasources/uid/{source}/resources/api/v1/labels?match[]=up", way)
     except HttpError as error:
         if error.status in (401, 403):
             raise

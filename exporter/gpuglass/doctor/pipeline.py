@@ -23,23 +23,30 @@ _OFFSETS = (
     f"max by (instance) ({exporter.COLLECTOR_LAST_SUCCESS.name})"
     ' - on (instance) group_right () timestamp(up{job="gpu"})'
 )
-# A page of metrics that nobody else has, or a path that a program answers "OK" to.
+_STORAGE = ("/metrics", "vm_rows")
+# What only this program tells, and where.
 _SIGNS = {
-    "victoriametrics": ("/metrics", "vm_rows"),
-    "minute": ("/metrics", "vm_rows"),
-    "hour": ("/metrics", "vm_rows"),
+    "victoriametrics": _STORAGE,
+    "minute": _STORAGE,
+    "hour": _STORAGE,
     "vmagent": ("/metrics", "vmagent_"),
     "vmalert": ("/metrics", "vmalert_"),
     "alertmanager": ("/metrics", "alertmanager_"),
     "keeper": ("/metrics", "gpuglass_keeper_"),
     "grafana": ("/api/health", '"database"'),
 }
+# As their supervisor and Compose know them.
+_CALLED = {
+    "victoriametrics": "victoria-metrics",
+    "minute": "victoria-metrics-1m",
+    "hour": "victoria-metrics-1h",
+}
 
 
 def programs(install: Install) -> dict[str, str]:
-    """Where the host's programs answer, by what they are called in settings."""
+    """Where the host's programs answer, by what their supervisor calls them."""
     places = {name: getattr(install.addresses, name) for name in _SIGNS}
-    return {name: url for name, url in places.items() if url is not None}
+    return {_CALLED.get(name, name): url for name, url in places.items() if url is not None}
 
 
 @check("ports", "a program that does not answer does nothing for anybody")
@@ -47,7 +54,7 @@ def ports(install: Install) -> Finding:
     """Whether each of the host's programs answers at its port, and nobody else."""
     silent, strangers = [], []
     for name, url in programs(install).items():
-        path, sign = _SIGNS[name]
+        path, sign = _SIGNS.get(name, _STORAGE)
         try:
             if sign.encode() not in ask(url + path):
                 strangers.append(f"{name} at {url}")
@@ -119,7 +126,7 @@ def targets(install: Install) -> Finding:
     down = [labels.get("node", labels["instance"]) for labels, value in up if value != 1]
     if down:
         return failed(
-            f"{len(down)} of {counted(len(up), 'node')} do not answer: {_some(down)}",
+            f"no answer from {len(down)} of {counted(len(up), 'node')}: {_some(down)}",
             "gpuglass targets check",
         )
     if len(up) < listed:

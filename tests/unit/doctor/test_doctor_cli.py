@@ -63,7 +63,7 @@ def test_where_nothing_runs_that_is_the_finding_and_the_rest_is_passed_over() ->
     failed = {id for id, each in checks.items() if each["status"] == "failed"}
     assert failed == {"exporter", "ports"} and wrong == 2
     ports = checks["ports"]
-    assert ports["finding"].startswith("no answer from victoriametrics at http://127.0.0.1:")
+    assert ports["finding"].startswith("no answer from victoria-metrics at http://127.0.0.1:")
     assert ports["finding"].count("Connection refused") == 5
     assert ports["why"] and ports["do"]
     for id in ("series", "rules", "test-alert", "receivers", "disk"):
