@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.keeper.test_targets_properties import targets
 
@@ -183,6 +183,7 @@ def test_what_ends_a_document_is_seen() -> None:
         added("- targets: [a:1]\n...\n", Group(("n:1",)))
 
 
+@settings(max_examples=40)
 @given(targets(), targets(), st.sampled_from(["f.yml", "f.json"]))
 def test_what_is_added_can_be_removed(
     old: tuple[Target, ...], new: tuple[Target, ...], name: str
