@@ -69,12 +69,10 @@ def add(name: str, content: bytes, new: Sequence[Group]) -> bytes:
         EditError: The file has a mistake, or is written in a way that this cannot change.
     """
     before = parse(name, content)
-    text = _text(name, content)
-    empty = document.load(text, is_json=_is_json(name)) is None if text is not None else False
-    if text is None or (before.problems and not empty):
+    if before.problems and not _is_empty(name, content):
         raise EditError(f"{before.problems[0]}; nothing is changed before that")
     wanted = [*before.targets, *parse(name, _json(new).encode()).targets]
-    return _checked(name, content, _added(text, new, _is_json(name)), wanted)
+    return _checked(name, content, _added(_text(name, content), new, _is_json(name)), wanted)
 
 
 def remove(name: str, content: bytes, gone: Iterable[Identity]) -> bytes:
@@ -96,8 +94,8 @@ def remove(name: str, content: bytes, gone: Iterable[Identity]) -> bytes:
         raise EditError(f"{before.problems[0]}; nothing is changed before that")
     leaving = set(gone)
     wanted = [target for target in before.targets if target.identity not in leaving]
-    text = _text(name, content) or ""
-    for identity in leaving:
+    text, rest = _without_groups(name, _text(name, content), leaving)
+    for identity in sorted(rest):
         text = _without(name, text, identity)
     return _checked(name, content, text, wanted)
 
@@ -106,13 +104,16 @@ def _is_json(name: str) -> bool:
     return name.endswith(".json")
 
 
-def _text(name: str, content: bytes) -> str | None:
-    """The text to be changed; None for what is none."""
+def _is_empty(name: str, content: bytes) -> bool:
+    """Whether there is nothing in a file but comments."""
     try:
-        text = document.decode(content)
-        document.load(text, is_json=_is_json(name))
+        return document.load(document.decode(content), is_json=_is_json(name)) is None
     except document.DocumentError:
-        return None
+        return False
+
+
+def _text(name: str, content: bytes) -> str:
+    text = document.decode(content)
     return document.without_surrogate_pairs(text) if _is_json(name) else text
 
 
@@ -181,11 +182,32 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).translate(_BREAKS)
 
 
+def _addresses(group: Any) -> Any:
+    """The list of a group's addresses, as a node."""
+    return next(value for key, value in group.value if key.value == "targets")
+
+
+def _without_groups(name: str, text: str, leaving: set[Identity]) -> tuple[str, set[Identity]]:
+    """Without the groups that keep no target, but one at least; and who is yet to leave."""
+    root = _root(text)
+    assert isinstance(root, yaml.SequenceNode), "it has targets"
+    if root.flow_style:
+        return text, leaving
+    members = [{address.identity(i.value) for i in _addresses(g).value} for g in root.value]
+    whole = [at for at, group in enumerate(members) if group and group <= leaving]
+    if len(whole) == len(members):
+        whole = whole[1:]
+    # From the end, so that what is before stays where the parser saw it.
+    for at in reversed(whole):
+        text = _Cut(name, text).item(root, at)
+    return text, leaving.difference(*(members[at] for at in whole))
+
+
 def _without(name: str, text: str, identity: Identity) -> str:
     root = _root(text)
     assert isinstance(root, yaml.SequenceNode), "it has targets"
     for at, group in enumerate(root.value):
-        addresses = next(v for k, v in group.value if k.value == "targets")
+        addresses = _addresses(group)
         for index, item in enumerate(addresses.value):
             if address.identity(item.value) != identity:
                 continue
