@@ -423,7 +423,7 @@ install_native() {
     write_own_target
     bring_up
     step "Data"
-    show_data 60s || die "no data arrived within a minute; see --status and the logs in $prefix/log"
+    show_data 60s || die "no data arrived within a minute; $prefix/bin/gpuglass doctor says why, and the logs in $prefix/log"
     await_grafana
     show_addresses
 }

@@ -130,7 +130,7 @@ install_docker() {
     ! builds_images || options+=(--build)
     logged "the containers could not be started" compose up "${options[@]}" --remove-orphans
     step "Data"
-    docker_show_data 60s || die "no data arrived within a minute; see: docker compose -p gpuglass logs"
+    docker_show_data 60s || die "no data arrived within a minute; $prefix/bin/gpuglass doctor says why, and docker compose -p gpuglass logs"
     show_addresses
 }
 
