@@ -2,19 +2,17 @@
 
 import math
 import re
-import subprocess
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from grafana.builder.metricsql import named
 from tests.integration.conftest import Fleet
 from tests.integration.stack import GPU_HOUR_PRICE, KWH_CARBON, KWH_PRICE, PUE, Stack, wait_for
 from tests.rules.conftest import RECORDS as RECORD_FILES
 from tests.rules.conftest import rules as rules_of
+from tests.rules.replay import replay
 from tests.unit.owners.machine import Machine
 
 from gpuglass.catalogue.records import RECORDS
@@ -131,26 +129,7 @@ def _replay(story: Story, components: Path, rules: list[dict[str, Any]], folder:
         {**rule, "expr": re.sub(r"(\[|offset )\d+m", rf"\g<1>{PACE:g}s", rule["expr"])}
         for rule in rules
     ]
-    group = {"name": "story", "interval": f"{PACE:g}s", "rules": short}
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [group]}))
-    first, last = (f"{datetime.fromtimestamp(t, timezone.utc):%FT%TZ}" for t in story.steady)
-    made = subprocess.run(
-        [
-            components / "vmalert",
-            f"-rule={folder}/rules.yml",
-            f"-datasource.url={story.stack.url}",
-            f"-remoteWrite.url={story.stack.url}",
-            f"-replay.timeFrom={first}",
-            f"-replay.timeTo={last}",
-            "-replay.rulesDelay=0",
-            "-replay.disableProgressBar",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
+    replay(components / "vmalert", story.stack.url, short, PACE, story.steady, folder)
     story.stack.flush()
 
 

@@ -7,7 +7,7 @@ import shutil
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,12 @@ class Programs:
 
     Args:
         folder: Where they and what they store are put.
+        bin: Where they are, if they were fetched before.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bin: Path | None = None) -> None:
         self.folder = folder
-        self.bin = programs.fetch(folder / "components")
+        self.bin = bin or programs.fetch(folder / "components")
 
     @contextlib.contextmanager
     def storage(self, name: str, kind: str = RAW) -> Iterator["Storage"]:
@@ -152,7 +153,10 @@ class Storage:
         return self._program.pid
 
     def get(
-        self, path: str, arguments: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        path: str,
+        arguments: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
     ) -> bytes:
         """What it answers.
 
@@ -161,7 +165,7 @@ class Storage:
             arguments: Of the query.
             body: What is posted, if anything.
         """
-        url = f"{self.url}{path}?{urllib.parse.urlencode(arguments or {})}"
+        url = f"{self.url}{path}?{urllib.parse.urlencode(arguments)}"
         with urllib.request.urlopen(url, body, timeout=_PATIENCE) as answer:
             return bytes(answer.read())
 
@@ -198,13 +202,18 @@ class Storage:
         """Its resident memory, in MiB."""
         return smaps(self.pid, "", 0).rss
 
-    def export(self, form: str = "") -> bytes:
-        """All that it holds.
+    def flush(self) -> None:
+        """Let questions see what was taken until now."""
+        self.get("/internal/force_flush")
+
+    def export(self, form: str = "", selector: str = '{__name__!=""}') -> bytes:
+        """What it holds.
 
         Args:
             form: The end of the path; lines of JSON without it.
+            selector: Of which series.
         """
-        return self.get(f"/api/v1/export{form}", {"match[]": '{__name__!=""}'})
+        return self.get(f"/api/v1/export{form}", {"match[]": selector})
 
     def take(self, lines: Iterable[str]) -> None:
         """Store samples: lines of JSON as it exports them, posted in pieces."""
