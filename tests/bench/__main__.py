@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import alerts, faults, groups, report, rounds, sizes
+from tests.bench.dashboards import part as dashboards
 from tests.bench.storage import part as storage
 
 from gpuglass.catalogue.groups import CORE, GROUPS
@@ -52,6 +53,11 @@ def _storage(arguments: argparse.Namespace, command: str) -> str:
     return storage.render(storage.run(plan), plan, command)
 
 
+def _dashboards(arguments: argparse.Namespace, command: str) -> str:
+    plan = dashboards.QUICK if arguments.quick else dashboards.Plan(rounds=arguments.rounds)
+    return dashboards.render(dashboards.run(plan), plan, command)
+
+
 _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "compare": _compare,
     "core": _compare_core,
@@ -60,6 +66,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "faults": _faults,
     "alerts": _alerts,
     "storage": _storage,
+    "dashboards": _dashboards,
 }
 
 
