@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from grafana.builder import links
 from grafana.builder.grids import Column, table
+from grafana.builder.meanings import HARMFUL
 from grafana.builder.model import Query, Row, row
 from grafana.builder.panels import state_timeline, timeseries
 from grafana.builder.queries import MOST_ROWS
@@ -153,20 +154,31 @@ def _jobs_now() -> Row:
 def _stragglers() -> Row:
     matched = "{$users}"
     by = f"{_GPU}, job_id, user, activity"
+    behind = f"topk(50, max by ({by}) (gpu:straggler_ratio:avg5m{matched}) > 0.05)"
+    harmful = "|".join(HARMFUL)
     return row(
         "Stragglers",
         table(
             "GPUs that lag behind their job",
             "By how much each GPU is less active than the median of its job, the worst first, in "
-            "jobs of three GPUs or more that work. All others wait for it: look at its "
-            "throttling.",
+            "jobs of three GPUs or more that work. All others wait for it. Held back is the share "
+            "of the last 5 minutes in which heat, power or the like held its clocks down.",
             Column(
                 "Behind",
-                f"topk(50, max by ({by}) (gpu:straggler_ratio:avg5m{matched}) > 0.05)",
+                behind,
                 unit="percentunit",
                 look="bar",
                 steps=LAG,
-                width=160,
+                width=150,
+            ),
+            Column(
+                "Held back",
+                f"{behind} * 0 + on ({_GPU}) group_left () "
+                f'max by ({_GPU}) (gpu:throttled_ratio:avg5m{{$clusters,reason=~"{harmful}"}})',
+                unit="percentunit",
+                steps=LAG,
+                decimals=0,
+                width=100,
             ),
             labels={
                 "job_id": "Job",
@@ -184,7 +196,7 @@ def _stragglers() -> Row:
                 "User": links.USER_OF_ROW,
             },
             sort="Behind",
-            width=12,
+            width=14,
             empty="No GPU lags behind its job",
         ),
         timeseries(
@@ -198,7 +210,7 @@ def _stragglers() -> Row:
             ),
             unit="percentunit",
             top=1,
-            width=12,
+            width=10,
             height=9,
             calcs=("max",),
             empty="No job of three GPUs or more",
