@@ -136,7 +136,7 @@ def _owners(
             about,
             *_columns(level, ", ".join(labels), matchers),
             labels={**labels, "currency": "Currency"},
-            links={"User": links.USER_OF_ROW},
+            links={"User": links.USER_OF_ROW, "Job": links.PROCESSES_OF_ROW},
             sort="Wasted h",
             source=TIER,
             empty=empty,

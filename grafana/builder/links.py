@@ -28,6 +28,7 @@ USER = _to("gpu-jobs", "This user's jobs and waste", ("user", "${__field.labels.
 NODE_OF_ROW = _to("gpu-node", "This node", ("node", _row("Node")))
 CARD_OF_ROW = _to("gpu-card", "This GPU", ("node", _row("Node")), ("gpu", _row("GPU")))
 USER_OF_ROW = _to("gpu-jobs", "This user's jobs and waste", ("user", _row("User")))
+PROCESSES_OF_ROW = _to("gpu-processes", "Processes of its user", ("user", _row("User")))
 CLUSTER_OF_ROW = _to("gpu-fleet", "This cluster", ("cluster", _row("Cluster")))
 # From rows of the node that was chosen.
 CARD_OF_NODE = _to("gpu-card", "This GPU", ("node", "$node"), ("gpu", _row("GPU")))
