@@ -181,6 +181,10 @@ def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
         if uid == TIER and not kept:
             yield f"{target['refId']} asks {TIER} for what no tier keeps: {expr}"
         said = list(_names(expr, chosen, target["legendFormat"]))
+        followed = re.findall(r"__field\.labels\.(\w+)", str(panel["fieldConfig"]["defaults"]))
+        grouped = {label for text in spelled_out(expr, chosen) for label in _grouping(text)}
+        if lost := sorted(set(followed) - grouped) if grouped else []:
+            yield f"{target['refId']} has lost {', '.join(lost)}, by which a click is to lead on"
         yield from (f"{target['refId']} {each}" for each in said)
         for metric in re.findall(r"([\w:]+)\$\{(?:min|max)\}", expr):
             if _KEPT.get(metric) not in (Rollup.MIN_AVG_MAX, Rollup.MINUTE):
@@ -199,6 +203,13 @@ def _is_kept(expr: str, chosen: dict[str, list[str]]) -> bool:
     texts = spelled_out(expr, chosen)
     names = {metric for text in texts for metric in _metrics(text)}
     return all(_KEPT.get(name, Rollup.NONE) is not Rollup.NONE for name in names if labels_of(name))
+
+
+def _grouping(expr: str) -> set[str]:
+    try:
+        return named(expr).grouping
+    except ValueError:
+        return set()
 
 
 def _metrics(expr: str) -> set[str]:

@@ -187,11 +187,13 @@ def matrix(
     *,
     rows: str,
     columns: str,
+    heading: str,
     unit: str | None = None,
     empty: str = "none",
     width: int = 24,
     height: int = 9,
     links: tuple[Link, ...] = (),
+    row_links: tuple[Link, ...] = (),
 ) -> Panel:
     """A map of values from 0 to 1: a line for each value of a label, a column for each of another.
 
@@ -221,15 +223,18 @@ def matrix(
         },
         overrides=(
             by_name(
-                f"{rows}\\{columns}",
-                displayName=rows.capitalize(),
+                heading,
                 custom_displayMode="auto",
                 custom_cellOptions={"type": "auto"},
                 custom_align="left",
                 custom_width=180,
+                links=[link.json for link in row_links],
             ),
         ),
         options={"showHeader": True},
-        transformations=(("groupingToMatrix", {**fields, "emptyValue": "null"}),),
+        transformations=(
+            ("groupingToMatrix", {**fields, "emptyValue": "null"}),
+            ("organize", {"renameByName": {f"{rows}\\{columns}": heading}}),
+        ),
         links=links,
     )

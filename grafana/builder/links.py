@@ -36,6 +36,6 @@ CARD_OF_NODE = _to("gpu-card", "This GPU", ("node", "$node"), ("gpu", _row("GPU"
 CARD_OF_CELL = _to(
     "gpu-card",
     "This GPU",
-    ("node", "${__data.fields[0]}"),
+    ("node", _row("Node")),
     ("gpu", "${__field.name}"),
 )

@@ -245,12 +245,12 @@ def _work() -> Row:
             "Bytes over PCIe as the GPUs see it: to the GPU above, from it below. Compare it with "
             "disks and network: input that is too slow keeps GPUs waiting.",
             Query(
-                "sum by (gpu) (rate(gpu_pcie_bytes_total"
+                "sum by (node, gpu) (rate(gpu_pcie_bytes_total"
                 '{$gpus,direction="receive"}[$__rate_interval]))',
                 "GPU {{gpu}} receives",
             ),
             Query(
-                "sum by (gpu) (rate(gpu_pcie_bytes_total"
+                "sum by (node, gpu) (rate(gpu_pcie_bytes_total"
                 '{$gpus,direction="transmit"}[$__rate_interval]))',
                 "GPU {{gpu}} sends",
             ),

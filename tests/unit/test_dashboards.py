@@ -112,6 +112,10 @@ def change(what: str, board: Board) -> None:
         target["expr"] = "max_over_time(gpu_energy_joules_total${max}[$__interval])"
     elif what == "not kept":
         target["expr"] = "avg_over_time(vm_free_disk_space_bytes[$__interval])"
+    elif what == "click to nowhere":
+        link = {"title": "", "url": "/d/gpu-node?var-node=${__field.labels.node}"}
+        panel["fieldConfig"]["defaults"]["links"] = [link]
+        target["expr"] = "sum by (gpu) (gpu_power_watts)"
     elif what == "repeated without end":
         panel["repeat"] = "node"
     elif what == "unused variable":
@@ -147,6 +151,7 @@ WRONG = {
     "sum of now": "for the whole range",
     "extremes of a counter": "extremes of gpu_energy_joules_total",
     "not kept": "what no tier keeps",
+    "click to nowhere": "has lost node",
     "repeated without end": "repeated for each node",
     "unused variable": "rack is not used",
     "dead link": "links to gpu-rack",
