@@ -11,6 +11,8 @@ import yaml
 
 from gpuglass.cli.settings import FILE_OPTION, settings_of
 
+_MOST_BYTES = 1_000_000
+
 
 def load(
     command: click.Command, ctx: click.Context, path: Path
@@ -27,7 +29,11 @@ def load(
         wrong, a line each.
     """
     try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            return {}, [f"{path}: is larger than {_MOST_BYTES // 1_000_000} MB"]
+        root = yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         return {}, [f"{path}: cannot be read: {error.strerror}"]
     except UnicodeDecodeError:
