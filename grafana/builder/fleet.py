@@ -18,8 +18,8 @@ _FACT = Variable(
     "fact",
     "Map shows",
     "What colours the map of GPUs; each a share of the most that is possible",
-    "Busy : gpu:busy_ratio:avg5m, Memory used : gpu:memory_used_ratio:avg5m, "
-    "Power of its limit : gpu:power_ratio:avg5m, "
+    "Busy : gpu:busy_ratio:avg5m, SMs at work : gpu_sm_active_ratio, Memory used : "
+    "gpu:memory_used_ratio:avg5m, Power of its limit : gpu:power_ratio:avg5m, "
     "Heat of the slowdown point : gpu:temperature_ratio:max5m, "
     "Trouble : 1 - gpu:health_ratio:sum",
 )
@@ -57,8 +57,11 @@ def _gpus() -> Row:
             "Wasted",
             "GPUs of which somebody holds a tenth of the memory or more, and on which nothing ran "
             "for half an hour. Whose they are stands below.",
-            Query("sum(gpu:wasted_seconds:increase{$nodes} > bool 0)"),
-            empty="none",
+            Query(
+                "sum(gpu:wasted_seconds:increase{$nodes} > bool 0) "
+                "or 0 * count(gpu_processes{$nodes})"
+            ),
+            unit="short",
             width=3,
             height=3,
             steps=WARN_FROM_1,
@@ -90,7 +93,12 @@ def _gpus() -> Row:
         stat(
             "Critical alerts",
             "Alerts of the highest severity that fire now, of the chosen nodes.",
-            Query('count(ALERTS{$nodes,alertstate="firing",severity="critical"}) or vector(0)'),
+            # 0 only where vmalert is known to work.
+            Query(
+                'count(ALERTS{$nodes,alertstate="firing",severity="critical"}) '
+                'or 0 * count(ALERTS{alertname="GPUStackWatchdog"})'
+            ),
+            unit="short",
             width=3,
             height=3,
             steps=BAD_FROM_1,

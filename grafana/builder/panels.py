@@ -145,7 +145,9 @@ def stat(
     """
     named = len(queries) > 1 if names is None else names
     defaults: Json = {"color": {"mode": "thresholds"}, "thresholds": thresholds(steps)}
-    defaults |= {"mappings": mapped(mappings)} if mappings else {}
+    # What is not known is neither good nor bad, so it has no colour.
+    unknown = {"match": "null+nan", "result": {"text": empty, "color": "text", "index": 99}}
+    defaults["mappings"] = [*mapped(mappings or {}), {"type": "special", "options": unknown}]
     defaults |= {"decimals": decimals} if decimals is not None else {}
     return Panel(
         *("stat", title, description, queries),

@@ -33,10 +33,10 @@ def firing_alerts(scope: str, width: int = 12, height: int = 8, ours: bool = Fal
             "action": "What to do",
         },
         words={"Severity": SEVERITIES, "What to do": ACTIONS},
-        widths={"Severity": 100, "Node": 110, "GPU": 70, "What to do": 150},
+        widths={"Severity": 90, "Alert": 190, "Node": 90, "GPU": 65},
         links={} if ours else {"Node": links.NODE_OF_ROW, "GPU": links.CARD_OF_ROW},
         sort="Since",
-        empty="no alert fires",
+        empty="no alert known of",
         width=width,
         height=height,
     )
