@@ -257,6 +257,9 @@ def test_rules(install: Install, stack: Stack, tmp_path: Path) -> None:
     assert is_(
         Status.FAILED, told, look(RULES.replace("B, expr: vector(1)", f"B, expr: {wrong}"), told)
     )
+    with serving({"/api/v1/rules": "[]"}) as url:
+        stranger = replace(install, addresses=replace(install.addresses, vmalert=url))
+        assert is_(Status.FAILED, f"what answers at {url}", alerting.rules(stranger))
     none = "vmalert has no rules"
     assert is_(Status.FAILED, none, look("groups: []\n", none))
 
@@ -295,6 +298,8 @@ def test_grafana(install: Install, tmp_path: Path) -> None:
 
     whole = {**sources, **proxied, **search}
     assert is_(Status.OK, "2 dashboards and 3 data sources are there", look(whole))
+    assert is_(Status.FAILED, "what answers at http", look({"/api/health": "ok"}))
+    assert is_(Status.FAILED, "what answers at http", look({**whole, "/api/search": "<html>"}))
     others = {"/api/search": '[{"uid": "mine", "folderUid": "general"}]'}
     assert is_(Status.FAILED, "Grafana has none", look({**whole, **others}))
     told = "data source vm-1m: is not there"

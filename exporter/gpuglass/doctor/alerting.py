@@ -23,7 +23,12 @@ _UNDELIVERED = (
 @check("rules", "rules that are not evaluated raise no alerts and record nothing")
 def rules(install: Install) -> Finding:
     """Whether vmalert evaluates every rule, without an error."""
-    groups = _groups(install)
+    try:
+        groups = _groups(install)
+    except (ValueError, KeyError, TypeError):
+        return failed(
+            f"what answers at {install.addresses.vmalert} is no vmalert", "see the check ports"
+        )
     all_ = [(group, rule) for group in groups for rule in group["rules"]]
     if not all_:
         return failed("vmalert has no rules", "./setup.sh --status; the log of vmalert")

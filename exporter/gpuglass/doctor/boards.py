@@ -32,7 +32,11 @@ def grafana(install: Install) -> Finding:
     except HttpError as error:
         if error.status in (401, 403):
             return skipped("Grafana asks for a password that is not in --grafana.password-file")
-        raise
+        if error.status is None:
+            raise
+        return failed(f"what answers at {url} is no Grafana (HTTP {error.status})", _RESTART)
+    except ValueError:
+        return failed(f"what answers at {url} is no Grafana", _RESTART)
     return ok(f"{len(boards)} dashboards and {len(_SOURCES)} data sources are there")
 
 

@@ -122,5 +122,5 @@ def examine(install: Install, wanted: Iterable[Check]) -> Iterable[Result]:
         except (QueryError, AlertmanagerError) as error:
             finding = skipped(str(error))
         except HttpError as error:
-            finding = skipped(f"an answer is missing ({error.reason}); see the check ports")
+            finding = skipped(f"an answer is missing ({error.reason[:100]}); see the check ports")
         yield Result(each, finding)
