@@ -1,5 +1,6 @@
 """A single node on a machine of its own, from the previous commit on to its removal."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +57,25 @@ def test_every_program_is_scraped(upgraded: Node) -> None:
         return [] if ours <= jobs and all(s["value"][1] == "1" for s in found) else None
 
     wait_for("all programs", lambda: down() is not None)
+
+
+def test_the_doctor_looks_over_the_containers_and_the_machine(upgraded: Node) -> None:
+    def look() -> dict[str, str]:
+        command = (upgraded.machine.command, "doctor", "--json")
+        told = json.loads(upgraded.machine.try_run(*command)[1])
+        return {check["id"]: check["status"] for check in told["checks"]}
+
+    def failed() -> set[str]:
+        return {id for id, status in look().items() if status == "failed"}
+
+    # The stand-in for Grafana has no dashboards.
+    wait_for("all is well", lambda: failed() == {"grafana"}, 120)
+    found = look()
+    for id in ("nvml", "exporter", "ports", "exposure", "targets", "series", "node-clocks"):
+        assert found[id] == "ok", id
+    for id in ("rules", "test-alert", "disk"):
+        assert found[id] == "ok", id
+    assert "ok, 1 target" in upgraded.machine.gpuglass("targets", "check")
 
 
 def test_an_alert_reaches_a_webhook(upgraded: Node, inbox: Inbox) -> None:
