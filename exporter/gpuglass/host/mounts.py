@@ -23,6 +23,9 @@ _IGNORED_PLACES = re.compile(
     r"|/var/lib/(docker|containerd|containers/storage|kubelet|rancher|lxcfs)/.*"
     r"|(/var)?/run/(docker|containerd|containers|netns|credentials|user)/.*"
     r"|/home/[^/]+/\.local/share/(docker|containers)/.*"
+    # The same engines with their data elsewhere.
+    r"|/.*/overlay2?/\w+/merged"
+    r"|/.*/containers/[0-9a-f]{64}/mounts/\w+"
 )
 
 

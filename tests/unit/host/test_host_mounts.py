@@ -108,6 +108,8 @@ def test_file_systems_without_space_are_ignored(fstype: bytes) -> None:
         b"/run/user/1000",
         b"/run/credentials/systemd-sysusers.service",
         b"/home/ada/.local/share/docker/overlay2/1/merged",
+        b"/data/docker/overlay2/c0ffee/merged",
+        b"/data/docker/containers/" + b"c0ffee42" * 8 + b"/mounts/shm",
     ],
 )
 def test_mounts_of_one_container_unit_or_login_are_ignored(place: bytes) -> None:
@@ -115,7 +117,18 @@ def test_mounts_of_one_container_unit_or_login_are_ignored(place: bytes) -> None
 
 
 @pytest.mark.parametrize(
-    "place", [b"/", b"/var/lib/docker", b"/dev/shm", b"/tmp", b"/run", b"/procession", b"/home/ada"]
+    "place",
+    [
+        b"/",
+        b"/data/containers/photos",
+        b"/data/merged",
+        b"/var/lib/docker",
+        b"/dev/shm",
+        b"/tmp",
+        b"/run",
+        b"/procession",
+        b"/home/ada",
+    ],
 )
 def test_other_places_are_not(place: bytes) -> None:
     assert mountpoints(line(place, fstype=b"tmpfs")) == [place.decode()]
