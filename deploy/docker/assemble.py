@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 _STDLIB = Path(sysconfig.get_path("stdlib"))
@@ -34,8 +34,11 @@ _ETC = (
 _MERGED = ("bin", "lib", "lib64", "sbin")
 
 
-def main(root: Path, added: Iterable[Path]) -> None:
+def main(root: Path, added: Sequence[Path]) -> None:
     """Fill ``root``, which has to be empty or missing."""
+    missing = [str(path) for path in added if not path.exists()]
+    if missing:
+        sys.exit(f"assemble.py: error: {', '.join(missing)}: not here")
     for name in _MERGED:
         _directory(root, Path("/usr") / name)
         (root / name).symlink_to(f"usr/{name}")

@@ -42,7 +42,6 @@ compose() (
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
     GPUGLASS_GROUP=$(files_group)
     export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH GPUGLASS_GROUP COMPOSE_PROFILES
-    is_root_shared || export GPUGLASS_HOST_PROPAGATION=rprivate
     ! is_tiered || use_tiers
     docker compose --project-directory "$source_dir" "${files[@]}" "$@"
 )
@@ -70,11 +69,6 @@ use_grafana() {
         GPUGLASS_GRAFANA_ADDRESS=127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}
     fi
     export GPUGLASS_GRAFANA_REPLICAS GPUGLASS_GRAFANA_ADDRESS
-}
-
-# Whether a container can be told of what is mounted after its start; Docker refuses to where it cannot.
-is_root_shared() {
-    awk '$5 == "/" && / shared:/ { found = 1 } END { exit !found }' /proc/self/mountinfo
 }
 
 # The names of the tiers inside, and their addresses on this machine.

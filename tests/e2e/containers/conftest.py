@@ -26,11 +26,9 @@ def site(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture(scope="session")
-def node(site: Site) -> Iterator[Node]:
+def node(site: Site) -> Node:
     """One with the previous commit's gpuglass."""
-    machine = site.machine("alone")
-    yield Node(machine)
-    machine.remove()
+    return Node(site.machine("alone"))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +36,8 @@ def upgraded(node: Node) -> Node:
     """The node after an upgrade to the working tree, whose images are a release's from then on."""
     node.machine.put_clone(working_tree())
     node.install()
-    for name in ("keeper", "demo"):
+    node.machine.run("docker", "compose", "-f", "docker-compose.worker.yml", "build", "--quiet")
+    for name in ("exporter", "keeper", "demo"):
         image = f"{MIRROR_NAME}/gpuglass/{name}:{RELEASE}"
         node.machine.run("docker", "tag", f"gpuglass/{name}:{__version__}", image)
         node.machine.run("docker", "push", "--quiet", image)

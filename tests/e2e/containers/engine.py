@@ -88,9 +88,9 @@ class Engine:
     def stop(self) -> None:
         """End the engine with all its containers, and remove its data."""
         if self._daemon.poll() is None:
-            containers = self.run("ps", "--all", "--quiet").stdout.decode().split()
+            containers = self.run("ps", "--quiet").stdout.decode().split()
             if containers:
-                self.run("rm", "--force", "--volumes", *containers)
+                self.run("kill", *containers)
             self._daemon.terminate()
             try:
                 self._daemon.wait(60)

@@ -2,9 +2,10 @@
 
 A registry cannot be had everywhere, packages of the distribution can. Each stand-in has the name,
 the program's place, the entrypoint and the tools (busybox) of the image it stands in for, and the
-real program. Grafana alone is no package: its stand-in answers ``/api/health`` and nothing else.
+real program. Grafana alone is no package: its stand-in answers health checks and scrapes.
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -53,13 +54,14 @@ def build_program(docker: Docker, work: Path, programs: Path, stand_in: StandIn)
 
 
 def build_grafana(docker: Docker, work: Path, image: str) -> None:
-    """Build what stands in for Grafana: a web server with the answer that health checks want."""
+    """Build what stands in for Grafana: a web server with answers for health checks and scrapes."""
     root = _root(work / "grafana")
     home = root / "usr/share/grafana"
     (home / "bin").mkdir(parents=True)
     answer = home / "answers/api/health"
     answer.parent.mkdir(parents=True)
     answer.write_text('{"database": "ok", "version": "stand-in"}\n')
+    (home / "answers/metrics").write_text("grafana_stand_in 1\n")
     program = home / "bin/grafana"
     serve = 'exec httpd -f -p "$GF_SERVER_HTTP_PORT" -h /usr/share/grafana/answers'
     program.write_text(f"#!/bin/sh\n{serve}\n")
@@ -87,16 +89,29 @@ def build_python(docker: Docker, work: Path, cache: Path, image: str) -> None:
     docker("build", "--quiet", "--tag", image, str(folder))
 
 
-def build_machine(docker: Docker, work: Path, python: str, image: str) -> None:
-    """Build a machine with an engine and Compose of its own."""
-    folder = work / "machine"
-    folder.mkdir()
-    (folder / "Dockerfile").write_text(
+def build_machine(docker: Docker, work: Path, cache: Path, python: str, image: str) -> None:
+    """Build a machine with an engine and Compose of its own, once for all runs.
+
+    By a hook of that name an engine knows the NVIDIA Container Toolkit; this one does nothing.
+    """
+    recipe = (
         f"FROM {python}\n"
         "RUN apt-get -q update && apt-get -q install -y --no-install-recommends "
         f"{' '.join(MACHINE_PACKAGES)} && apt-get clean\n"
+        "RUN ln -s /bin/true /usr/bin/nvidia-container-runtime-hook\n"
     )
+    archive = cache / f"machine-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    if archive.exists():
+        docker("import", str(archive), image)
+        return
+    folder = work / "machine"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(recipe)
     docker("build", "--quiet", "--tag", image, str(folder))
+    container, part = docker("create", image, "true"), archive.with_suffix(".part")
+    docker("export", f"--output={part}", container)
+    part.rename(archive)
+    docker("rm", container)
 
 
 def build_registry(docker: Docker, work: Path, cache: Path, image: str) -> None:

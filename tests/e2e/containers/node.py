@@ -13,7 +13,6 @@ class Node:
         self.machine = machine
         self.bare = self.state()
         machine.put_clone(previous_commit())
-        self.files = self.all_files()
         self.first_install = self.install()
         self.began = self.first_sample()
 
@@ -34,10 +33,6 @@ class Node:
             kind: set(self.machine.run("docker", *listing).splitlines())
             for kind, listing in listings.items()
         }
-
-    def all_files(self) -> list[str]:
-        """The files of the clone."""
-        return sorted(self.machine.run("find", ".", "-type", "f").splitlines())
 
     def first_sample(self) -> float:
         """When the oldest sample was taken."""

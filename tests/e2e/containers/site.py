@@ -76,7 +76,7 @@ class Site:
         if "grafana" in host_services():
             images.build_grafana(docker, work, image_of("grafana"))
             names.append(image_of("grafana"))
-        images.build_machine(docker, work, PYTHON, MACHINE)
+        images.build_machine(docker, work, CACHE, PYTHON, MACHINE)
         images.build_registry(docker, work, CACHE, REGISTRY)
         docker(
             "run",
@@ -111,11 +111,14 @@ class Machine:
     def __init__(self, site: Site, name: str) -> None:
         self._engine, self.name = site.engine, name
         self._place = "/"
-        self._files: list[str] = []
+        self.files: list[str] = []
         server = _name_server()
         # As systemd makes it: what is mounted later is seen in containers too.
         start = "mount --make-rshared / && exec dockerd"
-        flags = f"--dns={server} --registry-mirror={MIRROR} --insecure-registry={MIRROR_NAME}"
+        gpus = "--add-runtime=nvidia=runc"
+        flags = (
+            f"{gpus} --dns={server} --registry-mirror={MIRROR} --insecure-registry={MIRROR_NAME}"
+        )
         self._engine.docker(
             *("run", "--detach", f"--network={NETWORK}", f"--dns={server}", *_MACHINE_RIGHTS),
             *(f"--name={name}", f"--hostname={name}", "--volume=/var/lib/docker", MACHINE),
@@ -131,10 +134,6 @@ class Machine:
         """Where other machines reach it."""
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         return self._engine.docker("inspect", "--format", form, self.name)
-
-    def remove(self) -> None:
-        """End it, with all that runs in it."""
-        self._engine.docker("rm", "--force", "--volumes", self.name)
 
     def try_run(self, *command: str) -> tuple[int, str]:
         """Exit code and output of a command in the clone's folder."""
@@ -165,9 +164,9 @@ class Machine:
         self._place = self.folder
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             names = [member.name for member in tar if not member.isdir()]
-        self._put("xargs -0r rm -f", "\0".join(self._files).encode())
+        self._put("xargs -0r rm -f", "\0".join(self.files).encode())
         self._put("tar -xf -", archive)
-        self._files = names
+        self.files = names
 
     def _put(self, script: str, data: bytes) -> None:
         self._engine.docker(

@@ -73,10 +73,7 @@ def run(
     def compose(*arguments: str) -> None:
         files = (REPOSITORY / "docker-compose.worker.yml", folder / "overlay.yml")
         command = [str(COMPOSE), *(f"--file={file}" for file in files), *arguments]
-        settings = {
-            "GPUGLASS_EXPORTER_PORT": str(port),
-            "GPUGLASS_HOST_PROPAGATION": "rslave" if is_root_shared() else "rprivate",
-        }
+        settings = {"GPUGLASS_EXPORTER_PORT": str(port)}
         done = subprocess.run(
             command,
             env={**engine.environment, **settings},
@@ -98,21 +95,15 @@ def run(
     sleeper.wait()
 
 
-def is_root_shared() -> bool:
-    """What setup.sh finds out."""
-    command = ["bash", "-c", ". deploy/docker/docker.sh; is_root_shared"]
-    return subprocess.run(command, cwd=REPOSITORY, check=False).returncode == 0
-
-
 def native() -> dict[Sample, float]:
-    """What an exporter without a container says, of a user as ordinary as the container's."""
+    """What an exporter without a container says."""
     environment = {
         **os.environ,
         "PYTHONPATH": f"{REPOSITORY}/exporter",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
-        as_ordinary_user([sys.executable, "-m", "gpuglass", "serve", "--once"]),
+        [sys.executable, "-m", "gpuglass", "serve", "--once"],
         cwd="/",
         env=environment,
         capture_output=True,

@@ -1,8 +1,8 @@
 """A monitoring host and a GPU node, each a machine of its own, out of a release's images."""
 
+import json
 import re
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -24,15 +24,13 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair(site: Site, release: bytes) -> Iterator[Pair]:
+def pair(site: Site, release: bytes) -> Pair:
     host, worker = site.machine("monitor"), site.machine("gpu01")
     said = {}
     for machine, role in ((worker, ("--worker", "--demo")), (host, ("--host",))):
         machine.put_clone(release)
         said[role[0]] = machine.setup(*role)
-    yield Pair(host, worker, said, f"{worker.address}:9400")
-    host.remove()
-    worker.remove()
+    return Pair(host, worker, said, f"{worker.address}:9400")
 
 
 def test_images_are_pulled(pair: Pair) -> None:
@@ -100,8 +98,29 @@ def test_tiers_are_filled_by_the_keeper(pair: Pair) -> None:
 def test_what_is_mounted_later_is_seen(pair: Pair) -> None:
     pair.worker.run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", "/mnt")
     page = f"http://{pair.target}/metrics"
-    size = re.compile(r'host_filesystem_size_bytes{.*mountpoint="/mnt".*} 8388608')
+    size = re.compile(r'host_filesystem_size_bytes{.*mountpoint="/mnt".*} 8\.388608e\+06')
     wait_for("the file system", lambda: size.search(pair.worker.ask(page) or ""), 60)
+
+
+def test_a_node_is_enrolled_by_what_its_host_prints(pair: Pair) -> None:
+    pair.worker.run("mknod", "/dev/nvidia0", "c", "195", "0")
+    there, _, here = pair.host.gpuglass("enrol", pair.worker.address).partition("\n# Then, here:\n")
+    pair.worker.run("bash", "-c", there)
+    assert pair.worker.ask(f"http://{pair.target}/metrics") is None
+    pair.host.gpuglass(*here.split()[1:])
+    wait_for("the node", lambda: pair.host.value('up{job="gpu"}') == 1, 90)
+
+
+def test_an_exporter_gets_the_gpus(pair: Pair) -> None:
+    """By an engine that knows the NVIDIA runtime, though that gives nothing here."""
+    container = pair.worker.run("docker", "compose", "-p", "gpuglass", "ps", "--quiet").strip()
+    form = "{{.Config.Image}} {{json .HostConfig.DeviceRequests}}"
+    found = pair.worker.run("docker", "inspect", f"--format={form}", container)
+    image, _, requests = found.partition(" ")
+    assert image == f"gpuglass/exporter:{RELEASE}"
+    (request,) = json.loads(requests)
+    assert (request["Driver"], request["Count"]) == ("nvidia", -1)
+    assert request["Capabilities"] == [["utility"]]
 
 
 def test_removal_leaves_nothing_on_a_worker(pair: Pair) -> None:
