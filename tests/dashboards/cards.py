@@ -3,6 +3,7 @@
 from tests.dashboards.expected import (
     AT,
     COUNTED,
+    FORTY_DAYS,
     GIB,
     HOUR,
     OF_MIXED,
@@ -19,7 +20,7 @@ from tests.dashboards.expected import (
     used,
     watts,
 )
-from tests.dashboards.scenario import ERRORS_A_SECOND, GPUS, MIXED, TRAIN, USER
+from tests.dashboards.scenario import ERRORS_A_SECOND, GPUS, MIXED, PEAK, TRAIN, USER
 from tests.simulator import model
 
 
@@ -105,6 +106,8 @@ _CARDS: dict[Which, dict[str, Expected]] = {
 _OTHERS: dict[Which, dict[str, Expected]] = {
     (TRAIN, 4): {
         "Utilisation, SMs and tensor cores": one(0.8, "B"),
+        # What is least and most is kept beside the average.
+        "Temperatures": each("sensor", {("core",): PEAK}, span=FORTY_DAYS),
         "XIDs": each("xid", {("43",): HOUR * ERRORS_A_SECOND}, "B", COUNTED, HOUR),
         "Memory of processes": each("pid", {("105",): used(TRAINING[4])}, span=HOUR),
     },

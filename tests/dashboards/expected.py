@@ -13,7 +13,7 @@ AT = 7 * 86400.0
 COUNTED = 0.15
 GIB = 1 << 30
 # What was counted over a time range is known where all of its samples are there.
-HOUR, SIX_DAYS = 3600, 6 * 86400
+HOUR, SIX_DAYS, FORTY_DAYS = 3600, 6 * 86400, 40 * 86400
 Key = tuple[str, ...]
 Which = tuple[str, int]
 

@@ -69,7 +69,7 @@ class Recorded:
                 continue
             times = [at for at, _ in part]
             picked = [part[max(0, bisect.bisect(times, phase) - 1)][1] for phase in phases]
-            growth = part[-1][1] - part[0][1]
+            growth = _growth(part) * self._period
             if growth and dict(labels)["__name__"].endswith(_GROW):
                 picked = [
                     round(value + turn * growth, 9)
@@ -85,6 +85,12 @@ class Recorded:
             return []
         end = bisect.bisect(times, self._start + self._period)
         return [(at - self._start, value) for at, value in samples[first:end]]
+
+
+def _growth(part: Samples) -> float:
+    """By how much it grew a second."""
+    (first, before), (last, after) = part[0], part[-1]
+    return (after - before) / (last - first) if last > first else 0.0
 
 
 def _with(labels: Labels, more: Mapping[str, str]) -> Labels:

@@ -18,6 +18,8 @@ _GIB = 1 << 30
 _JOB = "0::/system.slice/slurmstepd.scope/job_{job}/step_0/user/task_0"
 _CONTAINER = "0::/system.slice/docker-" + "c0ffee" * 10 + "c0ff.scope"
 
+# Degrees of a GPU for half of each period; the mean is far from it.
+PEAK = 86
 # Its name has signs that mean something to a regular expression.
 TRAIN, MIXED, GONE = "train-01", "mixed.lab+1", "gone-02"
 CLUSTERS = {TRAIN: "prod", MIXED: "lab", GONE: "lab"}
@@ -77,6 +79,7 @@ process pid=105 gpu=4 type=compute memory=20GiB name=serve
 load gpu=5 constant 1
 process pid=106 gpu=5 type=compute memory=50GiB name=stuck
 at 0s set power 110000 gpu=5
+at 0s for 5s every {PERIOD}s set temperature {PEAK} gpu=4
 at 5s every 5s xid code=43 gpu=4
 at 0s ecc gpu=1 corrected=3 location=dram
 at 0s remap gpu=1 corrected=1 pending=1

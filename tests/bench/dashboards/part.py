@@ -63,6 +63,7 @@ class Plan:
         few: Of the small one.
         days: That there are samples of.
         step: Seconds between two scrapes.
+        slow: The same of the small fleet, a month of which takes long to store.
     """
 
     minutes: float = 1.0
@@ -71,9 +72,10 @@ class Plan:
     few: int = 2
     days: int = 30
     step: int = 5
+    slow: int = 15
 
 
-QUICK = Plan(0.5, 1, 2, 1, 1, 60)
+QUICK = Plan(0.5, 1, 2, 1, 1, 60, 60)
 
 
 class Timed(NamedTuple):
@@ -157,8 +159,8 @@ def prepare(plan: Plan, folder: Path, running: ExitStack) -> list[Filled]:
     seconds = plan.days * DAY
     long, short = fill.asked(tiers_alone=True), fill.asked() - fill.asked(tiers_alone=True)
     for series in (
-        fill.raw(recording, seconds, plan.step, long),
-        fill.raw(recording, _LOOK_BACK, plan.step, short),
+        fill.raw(recording, seconds, plan.slow, long),
+        fill.raw(recording, _LOOK_BACK, plan.slow, short),
         fill.carried(results, seconds // results.step),
     ):
         fill.pour(programs, one, series, end, plan.few)
@@ -224,7 +226,8 @@ query's is the median of its times.
 
 {nodes} nodes with 8 GPUs and {processes} processes on each GPU in `tiered` storage, {few} in
 `single`: the real page of one node, recorded, carried on and stored as that of many, every
-{step} s; with what vmalert records of it and, in the tier of one hour, what the keeper keeps of it.
+{step} s, and every {slow} s in `single`; with what vmalert records of it and, in the tier of one
+hour, what the keeper keeps of it.
 Of {days} days in `single` there is what is asked over the whole time range, and of the last two
 hours the rest. Our own programs are not among what is stored.
 
@@ -270,6 +273,7 @@ def render(results: Sequence[Result], plan: Plan, command: str) -> str:
         few=plan.few,
         processes=PROCESSES_PER_GPU,
         step=plan.step,
+        slow=plan.slow,
         days=plan.days,
         views=table(columns, rows),
         slowest=_slowest(results),
