@@ -10,7 +10,7 @@ from tests.simulator.model import MIB, Burst, Gpu
 # The model is the same at any time, but for one GPU.
 AT = 7 * 86400.0
 # Counters were read up to an interval of the probe before they were scraped.
-COUNTED = 0.15
+COUNTED = 0.2
 GIB = 1 << 30
 # What was counted over a time range is known where all of its samples are there.
 HOUR, SIX_DAYS, FORTY_DAYS = 3600, 6 * 86400, 40 * 86400

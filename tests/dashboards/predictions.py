@@ -110,7 +110,7 @@ _NODE = {
     "GPUs lost": one(0),
     "GPUs of this node": each("gpu", of(TRAIN, load), "B"),
     "Who holds the GPUs": each("job_id", {(JOB,): sum(map(used, OF_JOB))}),
-    "Utilisation of GPUs": each("gpu", of(TRAIN, load), "A", 0.05),
+    "Utilisation of GPUs": each("gpu", of(TRAIN, load), "A", COUNTED),
     "Memory of GPUs": each("gpu", of(TRAIN, used)),
     "Power of GPUs": each("gpu", {(str(n),): watts((TRAIN, n)) for n in (0, 1, 2, 3, 5)}),
     "Temperature of GPUs": each("gpu sensor", {("1", "core"): model.temperature(TRAINING[1], AT)}),
