@@ -237,10 +237,10 @@ def test_handshakes_that_come_to_nothing(secure: Serve, sent: bytes) -> None:
             with contextlib.suppress(OSError):
                 client.sendall(sent)
             idle.append(client)
-        assert files(secure) < base + 600
-        assert rss(secure) - before < 60 * MIB
         # The quietest make way for who comes with a handshake that is one.
         secure.wait(lambda: secure.get("/metrics", Authorization=basic()).status == 200)
+        assert files(secure) < base + 600
+        assert rss(secure) - before < 60 * MIB
         secure.wait(lambda: all(map(is_dropped, idle)))
     secure.wait(lambda: files(secure) <= base + 2)
 
