@@ -69,39 +69,26 @@ def process_columns(scope: str) -> tuple[Column, ...]:
     """What is known of each process now."""
     held = largest_processes(scope)
 
-    def of_these(value: str) -> str:
-        return f"{value} and on ({_PROCESS}) {held}"
+    def of_these(how: str, value: str, *more: str) -> str:
+        by = ", ".join((_PROCESS, *more))
+        return f"{how} by ({by}) ({value} and on ({_PROCESS}) {held})"
 
-    started = f"max by ({_PROCESS}) (gpu_process_start_time_seconds{{{scope}}})"
     hour = f"gpu_process_memory_used_bytes{{{scope}}}[1h]"
+    started = f"gpu_process_start_time_seconds{{{scope}}}"
     return (
         Column("Memory", held, unit="bytes", width=95),
-        Column(
-            "Most, 1 h",
-            of_these(f"sum by ({_PROCESS}) (max_over_time({hour}))"),
-            unit="bytes",
-            width=95,
-        ),
-        Column(
-            "Mean, 1 h",
-            of_these(f"sum by ({_PROCESS}) (avg_over_time({hour}))"),
-            unit="bytes",
-            width=95,
-        ),
+        Column("Most, 1 h", of_these("sum", f"max_over_time({hour})"), unit="bytes", width=95),
+        Column("Mean, 1 h", of_these("sum", f"avg_over_time({hour})"), unit="bytes", width=95),
         Column(
             "SM time",
-            of_these(f"sum by ({_PROCESS}) (gpu_process_sm_utilization_ratio{{{scope}}})"),
+            of_these("sum", f"gpu_process_sm_utilization_ratio{{{scope}}}"),
             unit="percentunit",
             look="bar",
             steps=WARMER,
             width=110,
         ),
-        Column("Since", of_these(f"{started} * 1000"), unit="dateTimeAsIso", width=150),
-        Column(
-            "",
-            f"max by ({_PROCESS}, {_OWNER}) (gpu_process_info{{{scope}}}) "
-            f"and on ({_PROCESS}) {held}",
-        ),
+        Column("Since", of_these("max", f"{started} * 1000"), unit="dateTimeAsIso", width=150),
+        Column("", of_these("max", f"gpu_process_info{{{scope}}}", _OWNER)),
     )
 
 
