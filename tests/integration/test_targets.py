@@ -6,55 +6,49 @@ from pathlib import Path
 
 from tests.integration.conftest import Fleet
 from tests.integration.stack import GPUGLASS, Stack, environment, get, wait_for
+from tests.ports import free_port
 
 PROMISED = 30.0
 
 
 def test_a_target_is_visible_within_30_seconds(fleet: Fleet, simulator: Path) -> None:
+    """One that somebody wrote by hand, and one that a command added; commands take both away."""
     stack = fleet.stack
     address = stack.exporter("late", "gpus 1 preset=l40s\n", simulator)
+    silent = f"127.0.0.1:{free_port()}"
     begun = time.monotonic()
     note = "é \U0001f600"
-    file = stack.targets / "late.yml"
-    file.write_text(f"- targets: ['{address}']\n  labels: {{node: late, note: {note}}}\n")
+    labels = f"{{node: late, __gpus__: '2', note: {note}}}  # of the lab"
+    by_hand, added = stack.targets / "late.yml", stack.targets / "nodes.yml"
+    by_hand.write_text(f"- targets: ['{address}']\n  labels: {labels}\n")
+    places = ("--label", "node=away", "--label", "cluster=prod", "--label", "datacenter=north")
+    told = gpuglass(stack, "add", silent, *places)
+    assert told[:2] == (0, f"{added}: 1 target added\n")
     wait_for("the new node is up", lambda: stack.values('up{node="late"}') == [1], PROMISED)
     took = time.monotonic() - begun
     print(f"visible after {took:.1f} s")
+    away = 'up{node="away",cluster="prod",datacenter="north"}'
+    wait_for("the other is seen as down", lambda: stack.values(away) == [0], PROMISED)
     wait_for("its GPU is there", lambda: stack.query('gpu_info{node="late"}'), 10)
 
-    assert stack.values(f'up{{note="{note}"}}') == [1]
+    ((series, _),) = stack.query(f'up{{note="{note}"}}')
+    assert not any("gpus" in name for name in series)
 
-    file.unlink()
-    wait_for("it is dropped", lambda: address not in stack.scraped(), PROMISED)
-    assert not (stack.published / "late.yml.json").exists()
+    code, output, _ = gpuglass(stack, "check")
+    assert (code, output.count(": ok, ")) == (1, 3)
+    assert f"{by_hand}:1: {address} 1 of 2 GPUs answer; " in output
+    assert f"{added}:1: {silent} does not answer (Connection refused); " in output
+    assert len(output.splitlines()) == 5
+
+    assert gpuglass(stack, "remove", "late", silent)[0] == 0
+    assert by_hand.read_text() == added.read_text() == "[]\n"
+    gone = {address, silent}
+    wait_for("they are dropped", lambda: not gone & stack.scraped().keys(), PROMISED)
+    for file in (by_hand, added):
+        file.unlink()
+    published = stack.published / "late.yml.json"
+    wait_for("what was published is withdrawn", lambda: not published.exists(), PROMISED)
     assert set(stack.scraped()) == {fleet.frozen, fleet.moving}
-
-    looked_after_by_command(stack, address)
-
-
-def looked_after_by_command(stack: Stack, address: str) -> None:
-    """The same node once more, by the commands that change targets files."""
-    labels = ("--label", "node=late", "--label", "cluster=prod", "--label", "datacenter=north")
-    file = f"{stack.targets}/nodes.yml"
-    added = gpuglass(stack, "add", address, *labels, "--gpus", "2")
-    assert added[:2] == (0, f"{file}: 1 target added\n")
-    assert "1 of 2 GPUs answer; " in added[2]
-    place = 'up{node="late",cluster="prod",datacenter="north"}'
-    wait_for("the new node is up", lambda: stack.values(place) == [1], PROMISED)
-    assert stack.query('up{node="late"}')[0][0].keys().isdisjoint({"__gpus__", "gpus"})
-
-    assert gpuglass(stack, "check")[0] == 1
-    (stack.targets / "nodes.yml").write_text(
-        f"- targets: ['{address}']\n  labels: {{node: late, __gpus__: '1'}}\n"
-    )
-    assert gpuglass(stack, "check") == (
-        0,
-        f"{stack.targets}/fleet.yml: ok, 2 targets\n{file}: ok, 1 target\n",
-        "",
-    )
-    assert gpuglass(stack, "remove", "late")[0] == 0
-    wait_for("it is dropped", lambda: address not in stack.scraped(), PROMISED)
-    (stack.targets / "nodes.yml").unlink()
 
 
 def gpuglass(stack: Stack, *arguments: str) -> tuple[int, str, str]:
