@@ -6,7 +6,7 @@ import click
 
 from gpuglass.cli import serve, settings_file
 from gpuglass.web import configuration
-from gpuglass.web.configuration import ConfigurationError
+from gpuglass.web.terms import ConfigurationError
 
 _WEB_CONFIG = "web_config"
 

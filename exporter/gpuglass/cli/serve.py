@@ -357,10 +357,10 @@ async def _serve(exporter: Any, wanted: _Web, control_socket: Path | None) -> No
     exporter.start()
     await asyncio.sleep(0)
     from gpuglass.web.app import build
-    from gpuglass.web.configuration import ConfigurationError
     from gpuglass.web.connections import Limits
     from gpuglass.web.protection import Protection
     from gpuglass.web.server import Address, ListenError
+    from gpuglass.web.terms import ConfigurationError
 
     public = frozenset({wanted.telemetry_path})
     try:

@@ -4,8 +4,6 @@ Every key is honoured or refused with a reason; docs/web-configuration.md lists 
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpuglass.text import document
@@ -13,7 +11,7 @@ from gpuglass.text.document import Problem
 from gpuglass.text.files import IrregularFileError, read_bytes
 from gpuglass.web import tls
 from gpuglass.web.section import Problems, Section
-from gpuglass.web.tls import Tls
+from gpuglass.web.terms import Configuration, ConfigurationError, Rate, Tls
 
 SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
 _HEADERS: dict[str, tuple[str, ...]] = {
@@ -33,54 +31,6 @@ _UNITS = {
     **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3},
     **{"s": 1.0, "m": 60.0, "h": 3600.0},
 }
-
-
-class ConfigurationError(Exception):
-    """The file cannot be used.
-
-    Attributes:
-        problems: What is wrong with it.
-        files: The files that it names, as far as they are known.
-    """
-
-    def __init__(self, problems: list[Problem], files: tuple[Path, ...] = ()) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
-        self.files = files
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How often somebody may ask: once per ``interval`` seconds, ``burst`` times at once."""
-
-    interval: float
-    burst: int
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What the file says.
-
-    Attributes:
-        tls: What is spoken; ``None`` for plain HTTP.
-        headers: What is added to each answer.
-        users: The bcrypt hashes of passwords by name; empty where nobody is asked for one.
-        rate: How often somebody may ask; ``None`` for any rate.
-        warnings: What its author should know.
-        files: The files that it names.
-    """
-
-    tls: Tls | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    users: Mapping[bytes, bytes] = field(default_factory=dict)
-    rate: Rate | None = None
-    warnings: tuple[Problem, ...] = ()
-    files: tuple[Path, ...] = ()
-
-    @property
-    def asks_who(self) -> bool:
-        """Whether a client has to show who it is."""
-        return bool(self.users) or (self.tls is not None and self.tls.asks_who)
 
 
 def load(path: Path) -> Configuration:

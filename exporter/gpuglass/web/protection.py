@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from gpuglass.text.document import Problem
 from gpuglass.text.files import Signature, signature
-from gpuglass.web.configuration import Configuration, ConfigurationError, Rate, load
 from gpuglass.web.passwords import Passwords, Verdict
+from gpuglass.web.terms import Configuration, ConfigurationError, Rate
+
+if TYPE_CHECKING:
+    from gpuglass.text.document import Problem
 
 _log = logging.getLogger(__name__)
 
@@ -176,11 +178,13 @@ class _Version:
     files: tuple[Path, ...]
     signatures: tuple[Signature, ...]
     configuration: Configuration | None = None
-    problems: tuple[Problem, ...] = ()
+    problems: "tuple[Problem, ...]" = ()
 
 
 def _read(files: tuple[Path, ...]) -> _Version:
     """Read it all, again if it names files that were not known to belong to it."""
+    from gpuglass.web.configuration import load  # and PyYAML with it
+
     signatures = _look(files)
     try:
         configuration = load(files[0])

@@ -1,16 +1,14 @@
 """The TLS part of the web configuration: from its keys to what the server speaks."""
 
-import ipaddress
 import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gpuglass.text.files import IrregularFileError, read_bytes
 from gpuglass.web.section import Problems, Section
+from gpuglass.web.terms import Tls, same_name
 
 KEYS = (
     "cert",
@@ -56,37 +54,12 @@ _SUITES_13 = (
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 )
-_SAN_KINDS = ("DNS", "email", "URI", "IP Address")
 _CURVES = {
     "CurveP256": "prime256v1",
     "CurveP384": "secp384r1",
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
-
-
-@dataclass(frozen=True)
-class Tls:
-    """What the server speaks.
-
-    Attributes:
-        context: OpenSSL's settings, with the certificate.
-        asks_who: Whether a client has to show a certificate.
-        allowed_sans: Names of which a client's certificate has to have one; empty for any.
-    """
-
-    context: ssl.SSLContext
-    asks_who: bool
-    allowed_sans: frozenset[str] = frozenset()
-
-    def allows(self, certificate: Any) -> bool:
-        """Whether a client with this certificate, as ``getpeercert`` tells it, may talk to us."""
-        if not self.allowed_sans:
-            return True
-        names = (certificate or {}).get("subjectAltName", ())
-        return any(
-            kind in _SAN_KINDS and _same_name(name) in self.allowed_sans for kind, name in names
-        )
 
 
 class _Files:
@@ -165,7 +138,7 @@ def read(section: Section, folder: Path, problems: Problems) -> tuple[Tls | None
         return None, files.paths
     context.verify_mode = mode
     _load(context, certificate, key, client_ca, section, problems)
-    allowed = frozenset(_same_name(name.text) for name in sans)
+    allowed = frozenset(same_name(name.text) for name in sans)
     return Tls(context, mode is ssl.CERT_REQUIRED, allowed), files.paths
 
 
@@ -302,11 +275,3 @@ def _in_memory(content: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def _same_name(name: str) -> str:
-    """A name of a certificate in one spelling: an IPv6 address has several."""
-    try:
-        return str(ipaddress.ip_address(name.strip()))
-    except ValueError:
-        return name

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.certificates import openssl
 
-from gpuglass.web.configuration import Configuration, ConfigurationError, Rate, is_one, load
-from gpuglass.web.tls import Tls
+from gpuglass.web.configuration import is_one, load
+from gpuglass.web.terms import Configuration, ConfigurationError, Rate, Tls
 
 PAIR = "cert_file: node.crt\n  key_file: node.key\n"
 TLS = f"tls_server_config:\n  {PAIR}"
