@@ -483,7 +483,7 @@ native_status() {
 
 # The environment that the programs run from.
 installed_venv() {
-    sed -n 's|^command="\(.*\)/bin/gpuglass".*|\1|p' "$prefix/run/supervisord.conf" | head -n 1
+    sed -n 's|^command=.*"\([^"]*\)/bin/gpuglass".*|\1|p' "$prefix/run/supervisord.conf" | head -n 1
 }
 
 native_stop() {
