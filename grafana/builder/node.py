@@ -84,7 +84,6 @@ def _now() -> Row:
             steps=BAD_FROM_1,
             width=3,
             height=3,
-            empty="no GPUs",
         ),
         stat(
             "Power of all GPUs",
@@ -143,7 +142,8 @@ def _gpus_now() -> Row:
             Column("Processes", f"max {_BY} (gpu_processes{{$gpus}})", width=120),
             Column(
                 "Health",
-                f"min {_BY} (gpu:health_ratio:sum{{$gpus}})",
+                # Only of those that tell: what is recorded is there for some minutes more.
+                f"min {_BY} (gpu:health_ratio:sum{{$gpus}}) and on (gpu, uuid) gpu_up{{$gpus}}",
                 steps=HEALTH,
                 width=90,
                 decimals=0,
@@ -173,7 +173,7 @@ def _gpus_now() -> Row:
             labels={"user": "User", "job_id": "Job", "container": "Container"},
             links={"User": links.USER_OF_ROW},
             sort="Memory",
-            empty="nobody",
+            empty="nobody known of",
             width=12,
             height=6,
         ),

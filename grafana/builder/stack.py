@@ -1,7 +1,7 @@
 """gpu-stack: whether what measures, stores and alerts does its work."""
 
 from grafana.builder import annotations, links, stack_storage
-from grafana.builder.grids import Column, table
+from grafana.builder.grids import Column, sparse, table
 from grafana.builder.meanings import STATES
 from grafana.builder.model import NOW, Dashboard, Query, Row, row
 from grafana.builder.panels import stat, timeseries
@@ -195,22 +195,24 @@ def _exporters() -> Row:
         table(
             "Offline, or without GPUs",
             "Exporters that do not answer, and collectors that fail, with the reason.",
-            Column(
-                "Since it last answered",
-                'time() - ((max by (node) (up{job="gpu",$nodes}) == 0) + on (node) '
-                "max by (node) (tlast_over_time(gpuglass_build_info{$nodes}[1d])))",
-                unit="s",
-                decimals=0,
-            ),
-            Column(
-                "Fails",
-                "max by (node, collector, reason) (gpuglass_collector_failure_info{$nodes})",
-                unit="short",
-                mappings={"1": ("now", "red")},
+            *sparse(
+                Column(
+                    "Since it last answered",
+                    'time() - ((max by (node) (up{job="gpu",$nodes}) == 0) + on (node) '
+                    "max by (node) (tlast_over_time(gpuglass_build_info{$nodes}[1d])))",
+                    unit="s",
+                    decimals=0,
+                ),
+                Column(
+                    "Fails",
+                    "max by (node, collector, reason) (gpuglass_collector_failure_info{$nodes})",
+                    unit="short",
+                    mappings={"1": ("now", "red")},
+                ),
             ),
             labels={"node": "Node", "collector": "Collector", "reason": "Reason"},
             links={"Node": links.NODE_OF_ROW},
-            empty="all exporters answer and read all that they should",
+            empty="none known of",
             width=12,
             height=7,
         ),
