@@ -52,6 +52,7 @@ def run(
     engine: Engine, site: Site, image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("scenario")
+    folder.chmod(0o755)
     sleeper = subprocess.Popen(as_ordinary_user(["sleep", "600"]))
     entry = ("--entrypoint=python3", image, "-c", "import time; time.sleep(600)")
     container = engine.docker("run", "--detach", *entry)
