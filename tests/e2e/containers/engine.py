@@ -97,7 +97,15 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 self._daemon.wait()
+        self._unmount()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _unmount(self) -> None:
+        """Unmount what the daemon leaves mounted, as the network of containers on the host's."""
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        places = [line.split()[4] for line in mounts]
+        for place in reversed([p for p in places if p.startswith(f"{self._folder}/")]):
+            subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
 
 
 def require() -> None:
