@@ -78,7 +78,8 @@ class Passwords:
             # Some other user's, always the same for this name: the time tells nothing of names.
             hash = self._hashes[self._digest(name)[0] % len(self._hashes)]
         password = password[:_MOST_PASSWORD_BYTES]
-        key = self._digest(name, hash, password)
+        # A name that was a user's, whose hash is another's now, is none any more.
+        key = self._digest(name, hash, password, bytes([is_user]))
         for known, verdict in ((self._right, Verdict.RIGHT), (self._wrong, Verdict.WRONG)):
             if key in known:
                 known.move_to_end(key)

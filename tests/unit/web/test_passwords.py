@@ -194,3 +194,11 @@ async def test_guesses_do_not_fill_the_memory_or_push_out_what_is_right(
     assert await checker.check(b"ada", b"one", "10.0.0.1") is RIGHT
     assert len(slow.asked) == asked
     assert len(checker._wrong) == 10
+
+
+async def test_who_is_renamed_comes_in_by_the_new_name_only(checker: Passwords) -> None:
+    checker.set_users({b"ada": USERS[b"ada"]})
+    assert await checker.check(b"ada", b"one", "192.0.2.1") is RIGHT
+    checker.set_users({b"lovelace": USERS[b"ada"]})
+    assert await checker.check(b"ada", b"one", "192.0.2.1") is WRONG
+    assert await checker.check(b"lovelace", b"one", "192.0.2.1") is RIGHT
