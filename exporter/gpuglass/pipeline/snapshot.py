@@ -1,6 +1,8 @@
 """Writes what is on the page as JSON: docs/api.md describes it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import compress, count
+from operator import ne
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,12 +10,14 @@ import msgspec
 from gpuglass.catalogue import device, processes
 from gpuglass.catalogue.model import Metric, Series, Type
 from gpuglass.catalogue.xids import XID_ERRORS
-from gpuglass.pipeline.page import Block
+from gpuglass.pipeline.page import Block, Values
 
 # Changes when what a program reads today would be gone or mean something else; not for additions.
 SCHEMA = 1
 
 Document = dict[str, Any]
+# Where a value is: in whose facts, under which name, and rounded to how many decimal places.
+_Slot = tuple[Document, str, int | None]
 
 _encoder = msgspec.json.Encoder()
 
@@ -54,12 +58,16 @@ def encode(document: Document) -> bytes:
 
 
 class Snapshot:
-    """The same facts as the page's, arranged by GPU."""
+    """The same facts as the page's, arranged by GPU.
+
+    What stands where is worked out once, and again only when something comes or goes; else the new
+    values are put in the places of the old ones.
+    """
 
     def __init__(self) -> None:
         self._known: list[tuple[Series, ...]] = []
-        self._places: list[list[_Place]] = []
-        self._indexes: dict[str, str] = {}
+        self._values: list[Values] = []
+        self._sheet = _Sheet({})
 
     def document(self, blocks: Sequence[Block]) -> Document:
         """Arrange facts.
@@ -68,22 +76,25 @@ class Snapshot:
             blocks: All that is to be published.
 
         Returns:
-            ``metrics`` of the node, ``gpus``, and ``xids``: what those mean that were seen.
+            ``metrics`` of the node, ``gpus``, and ``xids``: what those mean that were seen. It is
+            changed by the next call.
         """
-        known = [block.series for block in blocks]
-        if known != self._known:
+        known, values = [block.series for block in blocks], [block.values for block in blocks]
+        if known != self._known or not self._sheet.update(values, self._values):
             all = [one for series in known for one in series]
-            self._indexes = {s.labels[1]: s.labels[0] for s in all if s.metric is device.UP}
-            self._places = [[_place(one, self._indexes) for one in series] for series in known]
-            self._known = known
-        writing = _Writing(self._indexes)
-        for places, block in zip(self._places, blocks, strict=True):
-            writing.write(places, block.values)
-        return writing.document()
+            self._sheet = _Sheet({s.labels[1]: s.labels[0] for s in all if s.metric is device.UP})
+            for series, of_block in zip(known, values, strict=True):
+                self._sheet.add(series, of_block)
+        self._known, self._values = known, values
+        return self._sheet.document()
 
 
-class _Writing:
-    """A document while it is written."""
+class _Sheet:
+    """One arrangement of series.
+
+    Args:
+        indexes: Each GPU's index by its UUID, in the order of the document.
+    """
 
     def __init__(self, indexes: Mapping[str, str]) -> None:
         self._metrics: Document = {}
@@ -92,32 +103,52 @@ class _Writing:
             for uuid, index in indexes.items()
         }
         self._records: dict[tuple[str, tuple[str, tuple[str, ...]]], Document] = {}
+        self._slots: list[list[_Slot | None]] = []
 
-    def write(self, places: Iterable[_Place], values: Iterable[float | None]) -> None:
-        for place, value in zip(places, values, strict=True):
-            if value is None:
+    def add(self, series: Iterable[Series], values: Values) -> None:
+        """Write the values of a block."""
+        self._slots.append(
+            [
+                self._write(_place(one, self._gpus), value) if value is not None else None
+                for one, value in zip(series, values, strict=True)
+            ]
+        )
+
+    def update(self, values: list[Values], old: list[Values]) -> bool:
+        """Replace what has changed; whether each of them has had a value, and has one now."""
+        for slots, new, before in zip(self._slots, values, old, strict=True):
+            if new is before:
                 continue
-            if place.digits is not None:
-                value = round(value, place.digits)
-            facts = self._facts(place)
-            if place.record:
-                if place.info:
-                    facts.update(place.labels)
-                else:
-                    facts[place.name] = value
-            elif place.info:
-                facts.setdefault(place.name, []).append(place.labels)
-            elif place.key is not None:
-                facts.setdefault(place.name, {})[place.key] = value
-            elif place.labels:
-                facts.setdefault(place.name, []).append({**place.labels, "value": value})
-            else:
-                facts[place.name] = value
+            for i in compress(count(), map(ne, new, before)):
+                slot, value = slots[i], new[i]
+                if slot is None or value is None:
+                    return False
+                facts, name, digits = slot
+                facts[name] = value if digits is None else round(value, digits)
+        return True
 
     def document(self) -> Document:
         gpus = list(self._gpus.values())
         numbers = {xid for gpu in gpus for xid in gpu["metrics"].get(XID_ERRORS.name, ())}
         return {"metrics": self._metrics, "gpus": gpus, "xids": _explained(numbers)}
+
+    def _write(self, place: _Place, value: float) -> _Slot | None:
+        facts, name = self._facts(place), place.name
+        if place.info:
+            if place.record:
+                facts.update(place.labels)
+            else:
+                facts.setdefault(name, []).append(place.labels)
+            return None
+        if not place.record:
+            if place.key is not None:
+                facts, name = facts.setdefault(name, {}), place.key
+            elif place.labels:
+                entry: Document = dict(place.labels)
+                facts.setdefault(name, []).append(entry)
+                facts, name = entry, "value"
+        facts[name] = value if place.digits is None else round(value, place.digits)
+        return facts, name, place.digits
 
     def _facts(self, place: _Place) -> Document:
         if not place.gpu:
@@ -136,7 +167,7 @@ class _Writing:
         return record
 
 
-def _place(series: Series, listed: Mapping[str, str]) -> _Place:
+def _place(series: Series, listed: Container[str]) -> _Place:
     metric, labels = series
     if metric.labels[:2] != ("gpu", "uuid") or labels[1] not in listed:
         return _of(metric, "", None, metric.labels, labels)

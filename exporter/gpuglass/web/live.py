@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-import zlib
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from gpuglass.pipeline import compression
+
 # However often the GPUs are read: nobody can look faster.
 _STEP_SECONDS = 0.9
-# The header of a gzip file whose time and name are not told.
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_LEVEL = 1
 
 
 class Source(Protocol):
@@ -55,7 +53,8 @@ class Live:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow())
         try:
-            yield (_GZIP_HEADER if gzip else b"") + _Event("history", self._source.history())[gzip]
+            history = _Event("history", self._source.history())[gzip]
+            yield compression.GZIP_HEADER + history if gzip else history
             yield _Event("snapshot", self._source.snapshot())[gzip]
             while event := await watcher.next():
                 yield event[gzip]
@@ -112,6 +111,5 @@ class _Event:
         if not gzip:
             return self._plain
         if not self._compressed:
-            packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-            self._compressed = packer.compress(self._plain) + packer.flush(zlib.Z_FULL_FLUSH)
+            self._compressed = compression.flushed(self._plain)
         return self._compressed
