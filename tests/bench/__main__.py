@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import alerts, faults, groups, report, rounds, sizes
+from tests.bench import alerts, faults, groups, live, report, rounds, sizes
 from tests.bench.dashboards import part as dashboards
 from tests.bench.storage import part as storage
 
@@ -47,6 +47,11 @@ def _alerts(arguments: argparse.Namespace, command: str) -> str:
     )
 
 
+def _live(arguments: argparse.Namespace, command: str) -> str:
+    plan = live.Plan(1, 5.0) if arguments.quick else live.Plan(arguments.rounds)
+    return live.render(live.run(plan), plan, command)
+
+
 def _storage(arguments: argparse.Namespace, command: str) -> str:
     plan = storage.Plan(arguments.minutes, arguments.rounds)
     plan = storage.QUICK if arguments.quick else plan
@@ -65,6 +70,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "sizes": _sizes,
     "faults": _faults,
     "alerts": _alerts,
+    "live": _live,
     "storage": _storage,
     "dashboards": _dashboards,
 }

@@ -70,11 +70,16 @@ class Clocks:
     """What a process and its children use from now on, exactly; those who end meanwhile count not.
 
     The kernel's clock of a process has nanoseconds where its statistics have hundredths.
+
+    Args:
+        pid: The process.
+        children: Whether its children count too.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, children: bool = True) -> None:
         # As clock_getcpuclockid makes it: all threads, also those that have ended.
-        self._clocks = [~process.pid << 3 | 2 for process in _tree(pid)]
+        processes = _tree(pid) if children else _tree(pid)[:1]
+        self._clocks = [~process.pid << 3 | 2 for process in processes]
         self._begin = self._now()
 
     def used(self) -> float:
