@@ -8,7 +8,7 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 from tests.browser.conftest import EXPORTER, PATIENCE_MS, Open, card
 from tests.exporter.conftest import Start
-from tests.exporter.process import Page, play
+from tests.exporter.process import Page, play, run
 
 from gpuglass.catalogue.xid_table import XIDS
 
@@ -204,3 +204,17 @@ def test_few_and_many_on_every_screen(
         assert max(box["x"] + box["width"] for box in boxes) <= width
         # No number runs out of its place.
         assert tab.evaluate(CUT_OFF) == [], width
+
+
+def test_gpus_that_are_let_go_are_no_trouble(start: Start, open_page: Open, tmp_path: Path) -> None:
+    control = tmp_path / "control.sock"
+    serve = start("--control.socket", str(control), *EXPORTER)
+    serve.wait_ready()
+    tab = open_page(serve)
+    assert run("release", "--for", "10m", "--control.socket", str(control)).returncode == 0
+    first = tab.locator("#gpus > li").first
+    expect(first.locator(".chip")).to_have_text("let go")
+    expect(first.locator(".down")).to_contain_text("This GPU is not read: let go on request")
+    expect(tab.locator("#attention")).to_contain_text("GPUs are let go on request until")
+    expect(tab.locator("#attention li")).to_have_count(1)
+    expect(tab.locator("#attention li")).to_have_attribute("data-level", "note")

@@ -10,13 +10,14 @@ const SEVERITY = { critical: "bad", warning: "warn", info: "note" };
 
 /** All sentences: `{level, subject, text, key}`; the key stays while the trouble does. */
 export function troubles(snapshot, views) {
-  const found = [...node(snapshot), ...views.flatMap((gpu) => (gpu.up ? card(gpu, snapshot) : down(gpu, snapshot)))];
+  const cards = views.flatMap((gpu) => (gpu.up ? card(gpu, snapshot) : down(gpu)));
+  const found = [...node(snapshot), ...cards];
   return found.sort((a, b) => RANK.indexOf(a.level) - RANK.indexOf(b.level));
 }
 
 function* node({ metrics, time }) {
   for (const { collector, reason } of metrics.gpuglass_collector_failure_info ?? []) {
-    if (collector === "nvml" && reason === "starting") continue;
+    if (collector === "nvml" && reason in words.resting) continue;
     const text =
       collector === "nvml"
         ? `GPUs cannot all be read: ${words.failure(reason)}`
@@ -43,9 +44,9 @@ function* node({ metrics, time }) {
   }
 }
 
-function down(gpu, { metrics }) {
-  const reason = (metrics.gpuglass_collector_failure_info ?? []).find((one) => one.collector === "nvml")?.reason;
-  const why = reason ? `: ${words.failure(reason)}` : "";
+function down(gpu) {
+  if (gpu.resting) return [];
+  const why = gpu.why ? `: ${words.failure(gpu.why)}` : "";
   return [{ level: "bad", subject: `GPU ${gpu.index}`, text: `does not answer${why}`, key: `down ${gpu.uuid}` }];
 }
 

@@ -105,7 +105,7 @@ function update(node, gpu, rows, history, snapshot) {
   node.querySelector(".facts").hidden = !gpu.up;
   const down = node.querySelector(".down");
   down.hidden = gpu.up;
-  if (!gpu.up) setText(down, absence(gpu, snapshot));
+  if (!gpu.up) setText(down, absence(gpu));
   if (gpu.up) facts(node, gpu, rows, history, snapshot.time);
   notes(node, gpu, snapshot);
   setText(node.querySelector(".who"), gpu.up ? who(gpu) : "");
@@ -115,16 +115,15 @@ function update(node, gpu, rows, history, snapshot) {
   setText(missing, `Cannot tell ${count === 1 ? "1 thing" : `${count} things`}`);
 }
 
-function absence(gpu, { metrics }) {
-  const reason = (metrics.gpuglass_collector_failure_info ?? []).find((one) => one.collector === "nvml")?.reason;
-  const why = reason ? `${words.failure(reason)}. ` : "";
-  const since = gpu.age === undefined ? "" : `Last read ${format.duration(gpu.age)} ago.`;
-  return `This GPU does not answer${why ? ": " : ". "}${why}${since}`;
+function absence({ why, resting, age }) {
+  const what = resting ? "This GPU is not read" : "This GPU does not answer";
+  const since = age === undefined ? "" : ` Last read ${format.duration(age)} ago.`;
+  return `${what}${why ? `: ${words.failure(why)}` : ""}.${since}`;
 }
 
 /** One word for the corner of the card, and how bad it is. */
 function state(gpu) {
-  if (!gpu.up) return ["bad", "down"];
+  if (!gpu.up) return gpu.resting ? ["note", gpu.resting] : ["bad", "down"];
   const worst = ["bad", "warn", "note"].find((level) => gpu.held.some((reason) => words.throttling[reason] === level));
   if (heatLevel(gpu) === "bad" || worst === "bad") return ["bad", "slowed down"];
   if (heatLevel(gpu) || worst === "warn") return ["warn", worst ? "slowed down" : "hot"];

@@ -1,6 +1,6 @@
 // What a snapshot says of a GPU, arranged for the page. What is not there stays undefined.
 
-import { throttling } from "./words.js";
+import { resting, throttling } from "./words.js";
 
 const highest = (values) => {
   const all = Object.values(values ?? {});
@@ -13,7 +13,19 @@ const explained = (reasons) => reasons.includes("hw_thermal") || reasons.include
 /** The card's own limits: where it slows down, and the margin at which that is near. */
 const NEAR_CELSIUS = 3;
 
-export function view(gpu) {
+/** All GPUs. Why one is down is told of all together, and so known only where it is one reason. */
+export function views({ gpus, metrics }) {
+  const all = gpus.map(view);
+  const reason = metrics.gpuglass_collector_failure_info?.find(({ collector }) => collector === "nvml")?.reason;
+  const down = all.filter((gpu) => !gpu.up);
+  for (const gpu of down) {
+    gpu.resting = resting[reason] ?? "";
+    gpu.why = gpu.resting || down.length === 1 || down.length === all.length ? reason : undefined;
+  }
+  return all;
+}
+
+function view(gpu) {
   const m = gpu.metrics;
   const limits = m.gpu_power_limit_watts ?? {};
   const heat = m.gpu_temperature_limit_celsius ?? {};
@@ -56,7 +68,8 @@ export function view(gpu) {
 export function heatLevel({ temperature, reasons }) {
   const { core, margin, slowdown, memory, memoryLimit } = temperature;
   if (reasons.includes("hw_thermal")) return "bad";
-  const left = margin ?? (slowdown !== undefined && core !== undefined ? slowdown - core : undefined);
+  // The margin is read more seldom than the temperature.
+  const left = slowdown !== undefined && core !== undefined ? slowdown - core : margin;
   if (left !== undefined && left <= 0) return "bad";
   if (reasons.includes("sw_thermal")) return "warn";
   if (left !== undefined && left < NEAR_CELSIUS) return "warn";

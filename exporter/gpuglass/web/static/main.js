@@ -5,7 +5,7 @@ import { Cards } from "./cards.js";
 import { recolour } from "./chart.js";
 import { Details } from "./details.js";
 import { el, reconcile, setAttribute, setText } from "./dom.js";
-import { Rates, view } from "./facts.js";
+import { Rates, views as viewsOf } from "./facts.js";
 import * as format from "./format.js";
 import { History } from "./history.js";
 import { Processes } from "./processes.js";
@@ -99,7 +99,7 @@ function remember({ uuid, metrics }, { time, interval }) {
 
 function render() {
   if (!current || document.hidden) return;
-  const views = current.gpus.map(view);
+  const views = viewsOf(current);
   setText(find("node"), current.node);
   tiles.show(find("summary"), tiles.summary(views, current));
   cards.show(views, histories, current);

@@ -35,7 +35,7 @@ export function summary(views, { metrics }) {
   const free = up.filter((gpu) => gpu.metrics.gpu_processes === 0).length;
   // The driver may list some that it could not even name.
   const listed = Math.max(views.length, metrics.gpu_devices ?? 0);
-  const lost = listed - up.length;
+  const lost = listed - up.length - views.filter((gpu) => gpu.resting).length;
   const power = total(up, (gpu) => gpu.power.now);
   const limit = total(up, (gpu) => gpu.power.limit);
   const used = total(up, (gpu) => gpu.memory.used);

@@ -87,6 +87,9 @@ export const failure = from({
   error: "it cannot be read",
 });
 
+/** Where nothing is wrong and GPUs are not read all the same: what their cards say. */
+export const resting = { starting: "starting", resuming: "starting", released: "let go", suspended: "asleep" };
+
 /** What each group of facts is about. */
 export const group = from({
   core: "utilisation, memory, power, temperature and clocks",
