@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -47,13 +48,13 @@ def open_page(browser: Browser) -> Iterator[Open]:
         if message.type in ("error", "warning"):
             complaints.append(message.text)
 
-    def open_page(serve: Serve, width: int = 1440, height: int = 900, port: int = 0) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def open_page(serve: Serve, port: int = 0, **context_options: Any) -> Page:
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, **context_options)
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"http://127.0.0.1:{port or serve.port}/")
+        page.goto(f"{'https' if serve.tls else 'http'}://127.0.0.1:{port or serve.port}/")
         page.locator("#state[data-state=live], #state[data-state=polling]").wait_for()
         return page
 

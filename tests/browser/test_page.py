@@ -1,12 +1,16 @@
 """The page as a whole: its connection, its themes, and what a screen reader gets."""
 
+import re
+import ssl
 from pathlib import Path
 
+import bcrypt
+from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 from tests.browser.conftest import EXPORTER, PATIENCE_MS, Open
+from tests.certificates import Authority
 from tests.exporter.conftest import Start
-from tests.exporter.process import play
+from tests.exporter.process import Serve, play
 from tests.ports import free_port
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -42,6 +46,36 @@ def test_where_too_many_are_open_it_asks_now_and_then(start: Start, open_page: O
     expect(second.locator("#gpus > li")).to_have_count(2)
     first.context.close()
     expect(second.locator("#state")).to_have_text("live")
+
+
+def test_behind_tls_and_a_password(
+    simulator: Path, scenario: Path, tmp_path: Path, browser: Browser, open_page: Open
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    pair = authority.issue("node")
+    password = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    configuration = tmp_path / "web.yml"
+    configuration.write_text(
+        f"tls_server_config: {{cert_file: {pair.certificate}, key_file: {pair.key}}}\n"
+        f"basic_auth_users: {{alice: '{password}'}}\n"
+    )
+    client = ssl.create_default_context(cafile=authority.certificate)
+    arguments = (*EXPORTER, "--web.config.file", str(configuration))
+    serve = Serve(arguments, simulator, scenario, {}, client)
+    try:
+        serve.wait_ready()
+        stranger = browser.new_context(ignore_https_errors=True).request
+        for path in ("", "static/main.js", "api/v1/snapshot", "api/v1/stream"):
+            assert stranger.get(f"https://127.0.0.1:{serve.port}/{path}").status == 401
+        credentials = {"username": "alice", "password": "secret"}
+        tab = open_page(serve, ignore_https_errors=True, http_credentials=credentials)
+        expect(tab.locator("#state")).to_have_text("live")
+        expect(tab.locator("#gpus > li")).to_have_count(2)
+        # Who may ask no more gets no more.
+        configuration.write_text(configuration.read_text().replace("alice", "bob"))
+        expect(tab.locator("#state")).to_contain_text(re.compile("not allowed|connection lost"))
+    finally:
+        serve.close()
 
 
 def background(tab: Tab) -> str:
