@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, sync_playwright
 from tests.bench.stage import build_driver
-from tests.browser.conftest import CHROMIUM, EXPORTER, FLAGS
+from tests.browser.conftest import CHROMIUM, EXPORTER, FLAGS, PATIENCE_MS
 from tests.conftest import ROOT
 from tests.exporter.process import Serve
 
@@ -109,6 +109,7 @@ def photograph(serve: Serve) -> None:
                 device_scale_factor=picture.scale,
             )
             page = context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
             page.goto(f"http://127.0.0.1:{serve.port}/")
             page.locator("#gpus canvas").first.wait_for()
             page.wait_for_timeout(2500)  # rates need two readings
