@@ -9,7 +9,7 @@ from tests.once import once
 
 ROOT = Path(__file__).resolve().parents[1]
 # The folders whose tests take longest, mostly waiting, in the order in which they begin.
-LONGEST = ("grafana", "integration", "rules", "e2e", "exporter", "hardware")
+LONGEST = ("grafana", "integration", "rules", "e2e", "browser", "exporter", "hardware")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
