@@ -315,3 +315,31 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     assert shown["GPUGLASS_VICTORIAMETRICS_1M_URL"] == "http://victoria-metrics-1m:8428"
     assert shown["GPUGLASS_VICTORIAMETRICS_1H_URL"] == "http://victoria-metrics-1h:8428"
     assert shown["GPUGLASS_VICTORIAMETRICS_URL"] == "http://victoria-metrics:8428"
+
+
+def test_compose_1_is_told_apart(clone: Clone) -> None:
+    docker = YesDocker(clone)
+    tools = Path(docker.path["PATH"].partition(":")[0])
+    (tools / "docker").write_text('#!/bin/sh\n[ "$1" != compose ]\n')
+    missing = "--docker: Docker's compose plugin, version 2 or newer, is missing"
+    assert clone.fails("--host", "--docker", env=docker.path).endswith(missing)
+    (tools / "docker-compose").symlink_to("docker")
+    told = clone.fails("--host", "--docker", env=docker.path)
+    assert told.endswith(f"{missing}; docker-compose is version 1, which will not do")
+
+
+def test_images_are_built_but_those_of_a_release(clone: Clone) -> None:
+    docker = YesDocker(clone)
+    version = clone.folder / "exporter/gpuglass/__init__.py"
+
+    def up(*arguments: str) -> str:
+        code, output = clone.setup("--host", *arguments, env=docker.path)
+        assert code == 0, output
+        (line,) = (line for line in docker.told().splitlines() if " up " in line)
+        return line
+
+    assert " --build" in up("--docker")
+    version.write_text(version.read_text().replace(".dev0", ""))
+    assert " --build" not in up()
+    assert " --build" in up("--build")
+    clone.fails("--host", "--build", "--no-docker", code=2)
