@@ -4,6 +4,7 @@ import http.client
 import ipaddress
 import json
 import ssl
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +14,7 @@ from typing import Any
 
 _TIMEOUT = 10.0
 _MOST = 1 << 16
+_PIECE = 1 << 16
 
 
 class HttpError(Exception):
@@ -55,6 +57,7 @@ def ask(
     method: str | None = None,
     timeout: float = _TIMEOUT,
     way: Way = _PLAIN,
+    most: int | None = None,
 ) -> bytes:
     """Send one request.
 
@@ -64,12 +67,13 @@ def ask(
         method: GET, or POST with a body, unless it is named.
         timeout: Seconds to wait at most.
         way: How to get there.
+        most: How many bytes are taken, within ``timeout`` altogether; any number if None.
 
     Returns:
         The body of the answer.
 
     Raises:
-        HttpError: Nobody answers, or with a status that is no success.
+        HttpError: Nobody answers, with a status that is no success, or with too much.
     """
     as_is = body is None or isinstance(body, bytes)
     data = body if as_is else json.dumps(body).encode()
@@ -82,7 +86,7 @@ def ask(
         https = urllib.request.HTTPSHandler(context=way.tls)
         opener = urllib.request.build_opener(proxies, https)
         with opener.open(request, timeout=timeout) as answer:
-            return bytes(answer.read())
+            return bytes(answer.read()) if most is None else _read(answer, most, timeout)
     except urllib.error.HTTPError as error:
         with error:
             body = _body(error)
@@ -92,6 +96,26 @@ def ask(
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", error)
         raise HttpError(None, str(getattr(cause, "strerror", None) or cause)) from None
+
+
+def _read(answer: Any, most: int, timeout: float) -> bytes:
+    """What a stranger sends, who may go on for ever, or a byte at a time."""
+    end = time.monotonic() + timeout
+    content = bytearray()
+    # Read here: Python before 3.12 does not count down what is left.
+    length: int | None = answer.length
+    while length is None or len(content) < length:
+        piece = answer.read1(_PIECE)
+        if not piece and length is not None:
+            raise http.client.IncompleteRead(bytes(content), length - len(content))
+        if not piece:
+            break
+        content += piece
+        if len(content) > most:
+            raise HttpError(None, f"more than {most >> 20} MiB come")
+        if time.monotonic() > end:
+            raise HttpError(None, "its answer does not come to an end in time")
+    return bytes(content)
 
 
 class _Proxies(urllib.request.ProxyHandler):

@@ -2,9 +2,10 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,68 @@ def test_a_node_that_is_slow() -> None:
         first, second = (findings for _, findings in asked)
     assert first[0].what.startswith("does not answer (timed out); ")
     assert second == []
+
+
+@contextmanager
+def raw(begin: bytes, then: bytes = b"", pause: float = 0.0) -> Iterator[str]:
+    """The address of one that answers with some bytes, and then goes on with others for ever."""
+
+    def answer() -> None:
+        with suppress(OSError):
+            client, _ = server.accept()
+            with client:
+                client.recv(1 << 16)
+                client.sendall(begin)
+                while then and not over.wait(pause):
+                    client.sendall(then)
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def test_a_page_without_an_end() -> None:
+    with raw(OK + b"\r\n", b"#" * (1 << 20)) as address:
+        assert said(address).startswith("does not answer (more than 32 MiB come); ")
+
+
+def test_a_page_that_comes_a_byte_at_a_time() -> None:
+    with raw(OK + b"\r\n", b"#", pause=0.05) as address:
+        (finding,) = ask_one(target(address), DIRECT, 0.5)
+    assert finding.what.startswith("does not answer (its answer does not come to an end in time); ")
+
+
+def test_a_page_that_breaks_off() -> None:
+    with raw(OK + b"Content-Length: 9\r\n\r\n#") as address:
+        assert said(address).startswith("does not answer (IncompleteRead(")
+
+
+def test_a_page_of_a_connection_that_stays_open() -> None:
+    text = page().encode()
+    head = OK + b"Content-Length: %d\r\n\r\n" % len(text)
+    with raw(head + text, b"#", pause=60) as address:
+        assert ask_one(target(address), DIRECT, 5.0) == []
+
+
+def test_numbers_that_are_none() -> None:
+    with node(page().replace("} 1\n", "} one\n")) as address:
+        assert said(address).startswith("answers, but not as gpuglass does; ")
+
+
+def test_nothing_reaches_a_terminal_as_a_command() -> None:
+    with node(page("\x1b]0;mine\x07")) as address:
+        assert said(address).startswith("calls itself ?]0;mine?, not n1; ")
+    with raw(b"\x1b]0;mine\x07\r\n") as address:
+        assert "\x1b" not in said(address)
 
 
 def scrape_config(folder: Path, job: str) -> Path:

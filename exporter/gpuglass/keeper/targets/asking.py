@@ -16,10 +16,15 @@ from gpuglass.keeper.targets.file import GPUS_LABEL, Target
 # Further off, and times that the node tells are not to be relied on.
 MOST_CLOCK_OFFSET = 5.0
 _TOGETHER = 32
+# A page of the largest node has less than a tenth of it.
+_MOST_PAGE = 32 << 20
 _SEE = "see gpuglass enrol and the scrape config"
 _BUILD = exporter.BUILD_INFO.name
 _CLOCK = exporter.COLLECTOR_LAST_SUCCESS.name
-_LINE = re.compile(rf"^({_BUILD}|{_CLOCK}|{device.UP.name})\{{(.*)\}} (\S+)$", re.MULTILINE)
+_NUMBER = r"-?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,3})?"
+_LINE = re.compile(
+    rf"^({_BUILD}|{_CLOCK}|{device.UP.name})\{{(.*)\}} ({_NUMBER})$", re.MULTILINE
+)
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
@@ -79,10 +84,16 @@ def ask_one(target: Target, way: Way, timeout: float) -> list[Finding]:
         return [Finding(unknown)]
     began = time.time()
     try:
-        page = ask(_url(target), timeout=timeout, way=way)
+        page = ask(_url(target), timeout=timeout, way=way, most=_MOST_PAGE)
     except HttpError as error:
-        return [Finding(_refusal(target, error))]
-    return list(_compared(target, read_page(page.decode("utf-8", "replace")), began, time.time()))
+        return [_shown(Finding(_refusal(target, error)))]
+    told = read_page(page.decode("utf-8", "replace"))
+    return [_shown(finding) for finding in _compared(target, told, began, time.time())]
+
+
+def _shown(finding: Finding) -> Finding:
+    """Without what would reach a terminal as a command: a target says what it likes."""
+    return finding._replace(what="".join(c if c.isprintable() else "?" for c in finding.what))
 
 
 def unresolvable(target: Target) -> str | None:
