@@ -193,9 +193,18 @@ def test_exporter(machine: Install, tmp_path: Path) -> None:
     pair = Authority(tmp_path / "tls").issue("here")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pair.certificate, pair.key)
-    with serving({}, tls=tls) as url:
+    for mode, version in (
+        (ssl.CERT_NONE, ssl.TLSVersion.TLSv1_3),
+        (ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_3),
+        (ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_2),
+    ):
+        tls.verify_mode, tls.maximum_version = mode, version
+        with serving({}, tls=tls) as url:
+            install = replace(machine, addresses=Addresses(exporter=url))
+            assert is_(Status.OK, "it asks for TLS; look from", node.answers(install))
+    with serving({}) as url:
         install = replace(machine, addresses=Addresses(exporter=url))
-        assert is_(Status.OK, "it asks for TLS; look from", node.answers(install))
+        assert is_(Status.FAILED, "no exporter answers at http://127.0.0.1:", node.answers(install))
     with exporter(machine, "dcgm_up 1\n") as install:
         assert is_(Status.FAILED, "what answers at ", node.answers(install))
     with exporter(machine, PAGE + FAILURE.format("disk", "eacces")) as install:
