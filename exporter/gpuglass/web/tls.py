@@ -192,7 +192,10 @@ def _set_suites(context: ssl.SSLContext, section: Section, problems: Problems) -
         return
     suites = [_SUITES[name.text] for name in names if name.text in _SUITES]
     if suites:
-        context.set_ciphers(":".join(suites))
+        try:
+            context.set_ciphers(":".join(suites))
+        except ssl.SSLError:
+            problems.add(section.line_of(key), f"{key}: this machine's OpenSSL has none of them")
     elif context.minimum_version is not ssl.TLSVersion.TLSv1_3:
         what = f"{key} has none for TLS 1.2; add one, or min_version: TLS13"
         problems.add(section.line_of(key), what)
@@ -213,13 +216,18 @@ def _set_curves(context: ssl.SSLContext, section: Section, problems: Problems) -
     if not curves:
         return
     set_groups = getattr(context, "set_groups", None)  # Python 3.15 and newer
-    if set_groups:
-        set_groups(":".join(curves))
-    elif len(curves) == 1:
-        context.set_ecdh_curve(curves[0])
+    try:
+        if set_groups:
+            set_groups(":".join(curves))
+            return
+        if len(curves) == 1:
+            context.set_ecdh_curve(curves[0])
+            return
+    except (ssl.SSLError, ValueError):
+        what = f"{key}: this machine's OpenSSL does not have {', '.join(curves)}"
     else:
         what = f"{key} has {len(curves)} curves, and this Python can set one only; keep one"
-        problems.add(section.line_of(key), what)
+    problems.add(section.line_of(key), what)
 
 
 def _load(

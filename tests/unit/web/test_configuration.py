@@ -129,6 +129,26 @@ def test_a_curve(folder: Path, curve: str) -> None:
     assert tls(folder, f"curve_preferences: [{curve}]")
 
 
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [
+        ("set_ecdh_curve", "curve_preferences", "X25519"),
+        ("set_ciphers", "cipher_suites", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"),
+    ],
+)
+def test_what_this_machine_does_not_have(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, method: str, key: str, value: str
+) -> None:
+    """As by its crypto policy, or an older OpenSSL."""
+
+    def refuse(*_: object) -> None:
+        raise ssl.SSLError(1, "no such thing")
+
+    monkeypatch.setattr(ssl.SSLContext, method, refuse)
+    with pytest.raises(ConfigurationError, match=f"{key}: this machine's OpenSSL"):
+        take(folder, f"{TLS}  {key}: [{value}]\n")
+
+
 def test_headers(folder: Path) -> None:
     headers = {
         "Content-Security-Policy": "default-src 'self'",
