@@ -1,5 +1,6 @@
 """`gpuglass targets` as people use it."""
 
+import errno
 import json
 import os
 import subprocess
@@ -268,6 +269,23 @@ def test_a_command_that_does_not_end_is_not_waited_for_ever(folder: Path) -> Non
     with locked(folder), pytest.raises(OSError, match="another command") as error, waits:
         raise AssertionError
     assert error.value.filename == str(folder)
+
+
+def test_a_lock_that_root_made_serves_others_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".gpuglass.lock").touch(0o444)
+    real = os.open
+
+    def as_another(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", as_another)
+    waits = locked(folder, patience=0.05)
+    with locked(folder), pytest.raises(OSError, match="another command"), waits:
+        raise AssertionError
 
 
 def test_a_link_and_the_mode_of_a_file_stay(

@@ -22,9 +22,7 @@ _SEE = "see gpuglass enrol and the scrape config"
 _BUILD = exporter.BUILD_INFO.name
 _CLOCK = exporter.COLLECTOR_LAST_SUCCESS.name
 _NUMBER = r"-?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,3})?"
-_LINE = re.compile(
-    rf"^({_BUILD}|{_CLOCK}|{device.UP.name})\{{(.*)\}} ({_NUMBER})$", re.MULTILINE
-)
+_LINE = re.compile(rf"^({_BUILD}|{_CLOCK}|{device.UP.name})\{{(.*)\}} ({_NUMBER})$", re.MULTILINE)
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 

@@ -43,12 +43,20 @@ def locked(directory: Path, patience: float = _PATIENCE) -> Iterator[None]:
     Raises:
         OSError: The folder cannot be written to, or another command does not end.
     """
-    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = _opened(directory / _LOCK)
     try:
         _lock(descriptor, directory, time.monotonic() + patience)
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError:
+        # Another user's, such as root's. To lock it, reading will do.
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _lock(descriptor: int, directory: Path, end: float) -> None:
