@@ -37,7 +37,8 @@ def _name(value: Any) -> str:
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the web configuration to this file instead, for ./setup.sh --worker --tls FILE.",
+    help="Write the web configuration to this file instead, for ./setup.sh --worker --tls FILE; "
+    "- prints it and nothing else.",
 )
 def command(names: tuple[str, ...], tls_dir: Path | None, days: int, output: Path | None) -> None:
     """Print what to type on a node to have it scraped over TLS, with a password.
@@ -47,15 +48,21 @@ def command(names: tuple[str, ...], tls_dir: Path | None, days: int, output: Pat
     """
     if tls_dir is None:
         raise click.UsageError("--tls.dir is missing; name the monitoring host's folder")
+    is_written = False
     try:
         configuration = Enrolment(tls_dir).web_configuration(names, days)
+        if str(output) == "-":
+            click.echo(configuration, nl=False)
+            return
         if output:
+            is_written = True
             replace(output, configuration.encode(), 0o600)
     except EnrolmentError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{where}{error.strerror or error}; see --tls.dir") from None
+        option = "--output, or --output - >FILE" if is_written else "--tls.dir"
+        raise click.ClickException(f"{where}{error.strerror or error}; see {option}") from None
     host = f"[{names[0]}]" if ":" in names[0] else names[0]
     if output:
         click.echo(f"# Take {output} to {names[0]} by a safe way; there, in the clone of gpuglass:")

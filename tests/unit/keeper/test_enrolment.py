@@ -155,6 +155,15 @@ def test_without_openssl(
     assert not (tmp_path / "tls/ca.crt").exists()
 
 
+def test_the_command_prints_what_goes_into_a_file(tmp_path: Path) -> None:
+    code, output = enrol("gpu1", "--tls.dir", str(tmp_path / "tls"), "--output", "-")
+    assert code == 0
+    (tmp_path / "web.yml").write_text(output)
+    assert set(load(tmp_path / "web.yml").users) == {USER.encode()}
+    code, output = enrol("gpu1", "--tls.dir", str(tmp_path / "tls"), "--output", "/proc/web.yml")
+    assert (code, output.endswith("; see --output, or --output - >FILE")) == (1, True)
+
+
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "tls").write_text("a file")
     code, told = enrol("gpu01", "--tls.dir", str(tmp_path / "tls"))
