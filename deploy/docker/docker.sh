@@ -202,7 +202,15 @@ docker_show_data() {
     esac
 }
 
+# "NAME: STATE" of each container that is not up and well; the one that hands volumes over has ended.
+containers_in_trouble() {
+    docker ps --all --filter label=com.docker.compose.project=gpuglass \
+        --format '{{.Label "com.docker.compose.service"}}: {{.Status}}' |
+        grep -v '^volumes: ' | grep -Ev ': Up .*\(healthy\)$' || true
+}
+
 docker_status() {
+    local trouble
     docker_restore
     if [ -z "$(compose ps --quiet --status running)" ]; then
         say "gpuglass is installed with Docker and not running; ./setup.sh --$role starts it"
@@ -210,6 +218,11 @@ docker_status() {
     fi
     compose ps
     say
+    trouble=$(containers_in_trouble)
+    if [ -n "$trouble" ]; then
+        say "Not well: ${trouble//$'\n'/, }; see docker compose -p gpuglass logs, and $prefix/bin/gpuglass doctor"
+        return 1
+    fi
     docker_show_data 5s
     [ "$role" = worker ] || show_grafana
 }

@@ -90,9 +90,9 @@ show_worker_addresses() {
     say "  labels: {node: \"$node\"$scheme}"
 }
 
-# In the words of the firewall that is here.
+# In the words of the firewall that is here. Ubuntu has ufw on every machine, and most often it does nothing.
 firewall_rule() {
-    if command -v ufw >/dev/null; then
+    if command -v ufw >/dev/null && grep -qi '^ENABLED=yes' "${ufw_settings:-/etc/ufw/ufw.conf}" 2>/dev/null; then
         echo "ufw allow proto tcp from MONITORING-HOST to any port $1"
     elif command -v firewall-cmd >/dev/null; then
         echo "firewall-cmd --permanent --add-rich-rule='rule family=ipv4 source address=MONITORING-HOST port port=$1 protocol=tcp accept' && firewall-cmd --reload"

@@ -158,10 +158,14 @@ class YesDocker:
 
     def __init__(self, clone: Clone) -> None:
         tools, self._log = clone.home / "tools", clone.home / "log"
+        self.containers = clone.home / "containers"
+        self.containers.touch()
         tools.mkdir()
         (tools / "docker").write_text(
             '#!/bin/sh\n[ "$*" != "compose version --short" ] || echo 2.30.0\n'
             f'echo "$*: [$COMPOSE_PROFILES] $GPUGLASS_RETENTION" >>"{self._log}"\n'
+            f'[ "$1" != ps ] || cat "{self.containers}"\n'
+            'case "$*" in *"ps --quiet --status running") echo id ;; esac\n'
         )
         (tools / "docker").chmod(0o755)
         give_away(clone.home)
@@ -204,6 +208,42 @@ def test_a_host_needs_no_nodes(clone: Clone) -> None:
     assert (code, "Nobody is told of alerts yet" in output) == (0, True)
     # Which fails where no node is scraped.
     assert "gpuglass status" not in docker.told()
+
+
+def test_what_is_not_well_is_told(clone: Clone) -> None:
+    docker = YesDocker(clone)
+    assert clone.setup("--worker", "--docker", env=docker.path)[0] == 0
+    docker.containers.write_text(
+        "volumes: Exited (0) 2 minutes ago\nexporter: Up 2 days (healthy)\n"
+    )
+    code, output = clone.setup("--status", env=docker.path)
+    assert (code, "The exporter answers." in output) == (0, True)
+    for state in (
+        "Up 2 days (unhealthy)",
+        "Up 3 seconds (health: starting)",
+        "Exited (1) 5 days ago",
+    ):
+        docker.containers.write_text(f"exporter: {state}\nother: Restarting (1) 4 seconds ago\n")
+        code, output = clone.setup("--status", env=docker.path)
+        assert code == 1
+        assert f"Not well: exporter: {state}, other: Restarting (1) 4 seconds ago; see " in output
+        assert "The exporter answers." not in output
+
+
+def test_the_firewall_that_is_named_is_one_that_works(tmp_path: Path) -> None:
+    (tmp_path / "ufw").touch(0o755)
+    for enabled, rule in (("yes", "ufw allow "), ("no", "iptables -I INPUT ")):
+        (tmp_path / "ufw.conf").write_text(f"# settings\nENABLED={enabled}\n")
+        script = ". deploy/native/worker.sh; firewall_rule 9400"
+        done = subprocess.run(
+            ["/bin/bash", "-c", f"ufw_settings={tmp_path}/ufw.conf; {script}"],
+            cwd=REPOSITORY,
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith(rule)
 
 
 @pytest.mark.parametrize(("role", "terminal"), [("--single-node", False), ("--worker", True)])
