@@ -72,8 +72,7 @@ def raw(recording: Recording, seconds: int, step: int, words: set[str]) -> Serie
     series = {
         labels: texts
         for labels, texts in recording.series.items()
-        # None is where a series ended for a while.
-        if dict(labels)["__name__"] in words and None not in texts
+        if dict(labels)["__name__"] in words
     }
     for name, value in _CHOSEN.items():
         currency = (("currency", "EUR"),) if "price" in name else ()

@@ -72,7 +72,7 @@ class Plan:
     few: int = 2
     days: int = 30
     step: int = 5
-    slow: int = 15
+    slow: int = 60
 
 
 QUICK = Plan(0.5, 1, 2, 1, 1, 60, 60)
@@ -229,7 +229,9 @@ query's is the median of its times.
 {step} s, and every {slow} s in `single`; with what vmalert records of it and, in the tier of one
 hour, what the keeper keeps of it.
 Of {days} days in `single` there is what is asked over the whole time range, and of the last two
-hours the rest. Our own programs are not among what is stored.
+hours the rest. Scrapes every 5 s, the default, make {more:.0f} times as many samples there, and
+queries over all of them take up to so many times as long. Our own programs are not among what is
+stored.
 
 {views}
 ## The slowest
@@ -274,6 +276,7 @@ def render(results: Sequence[Result], plan: Plan, command: str) -> str:
         processes=PROCESSES_PER_GPU,
         step=plan.step,
         slow=plan.slow,
+        more=plan.slow / 5,
         days=plan.days,
         views=table(columns, rows),
         slowest=_slowest(results),

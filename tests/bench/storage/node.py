@@ -66,7 +66,8 @@ def _recording(storage: Storage, seconds: int) -> Recording:
     for line in lines.splitlines():
         entry = json.loads(line, parse_float=str, parse_int=str)
         labels = tuple(sorted(entry["metric"].items()))
-        found[labels] = entry["values"]
+        # After a scrape that failed there is a mark, which is no number.
+        found[labels] = [value for value in entry["values"] if value is not None]
     # A scrape that failed has left a sample of what vmagent says of it, and of nothing else.
     scrapes = statistics.mode(map(len, found.values()))
     whole = {labels: values for labels, values in found.items() if len(values) == scrapes}
