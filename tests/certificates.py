@@ -30,7 +30,9 @@ class Authority:
         self.certificate, self._key = folder / "ca.crt", folder / "ca.key"
         self._key.write_bytes(_key())
         subject = ("-subj", f"/CN={name}", "-days", "30")
-        certificate = openssl("req", "-x509", "-new", "-key", str(self._key), *subject)
+        # Python checks strictly from 3.13 on.
+        usage = ("-addext", "keyUsage=critical,keyCertSign")
+        certificate = openssl("req", "-x509", "-new", "-key", str(self._key), *subject, *usage)
         self.certificate.write_bytes(certificate)
 
     def issue(self, name: str, names: str = "IP:127.0.0.1,DNS:localhost", use: str = "") -> Pair:
@@ -40,7 +42,8 @@ class Authority:
         request = openssl("req", "-new", "-key", str(pair.key), "-subj", f"/CN={name}")
         extensions = self._folder / f"{name}.ext"
         usage = f"extendedKeyUsage={use}\n" if use else ""
-        extensions.write_text(f"subjectAltName={names}\n{usage}")
+        identifiers = "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+        extensions.write_text(f"subjectAltName={names}\n{identifiers}{usage}")
         signing = ("-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial")
         more = ("-days", "30", "-extfile", str(extensions))
         pair.certificate.write_bytes(openssl("x509", "-req", *signing, *more, stdin=request))
