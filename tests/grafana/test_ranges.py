@@ -39,6 +39,11 @@ STEPS: list[tuple[dict[str, str], str]] = [
     ({"from": "now-3d", "to": "now"}, HOURS),
     ({"resolution": "raw"}, RAW),
 ]
+# These ask for the time before too, as long as the range: 28 days begin 56 days ago.
+COMPARING = {"gpu-history"}
+STEPS_OF_COMPARISON = [
+    (step, HOURS if step == {"from": "now-28d", "to": "now"} else tier) for step, tier in STEPS
+]
 SERIES = (
     'up{job="gpu",cluster="lab",node="n1"}',
     'gpu_up{cluster="lab",node="n1",gpu="0",uuid="GPU-1"}',
@@ -138,8 +143,9 @@ def test_each_range_is_asked_once_of_the_tier_that_fits(
     by_panel = panels(board)
     variables = {variable["name"] for variable in board["templating"]["list"]}
     outcomes = tours[major][str(path)][storage]
-    wanted = [tier if storage == "tiered" else RAW for _, tier in STEPS]
-    for (step, _), tier, outcome in zip(STEPS, wanted, outcomes, strict=True):
+    steps = STEPS_OF_COMPARISON if path.stem in COMPARING else STEPS
+    wanted = [tier if storage == "tiered" else RAW for _, tier in steps]
+    for (step, _), tier, outcome in zip(steps, wanted, outcomes, strict=True):
         if "tier" not in variables:
             assert set(by_panel.values()) <= {RAW, MINUTES, HOURS}
             continue
