@@ -27,12 +27,13 @@ e2e: $(VENV)/installed $(TOOLS) ## Prove the Compose files on machines with Dock
 	$(BIN)/python -m tests.e2e.containers.engine
 	$(BIN)/python -m pytest tests/e2e/containers
 
-lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML and C
+lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML, workflows and C
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck -x $(SHELL_FILES)
 	$(BIN)/yamllint -s .
+	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 	$(BIN)/clang-format --dry-run --Werror simulator/src/*.[ch]
 
 format: $(VENV)/installed ## Format Python and C
