@@ -27,6 +27,7 @@ groups:
     rules: [{record: a, expr: vector(1)}, {alert: B, expr: vector(1)}]
 """
 GIB = 1 << 30
+VMALERT_STARTED = 'process_start_time_seconds{job="vmalert"}'
 JOB = 'job="victoriametrics",tier="raw"'
 
 
@@ -251,6 +252,9 @@ def test_rules(install: Install, stack: Stack, tmp_path: Path) -> None:
     good = "2 rules evaluated, the last "
     assert is_(Status.OK, good, look(RULES, good))
     assert is_(Status.FAILED, "2 rules not evaluated in time, as ", look(RULES, good, late=3600))
+    write(stack, f"{VMALERT_STARTED} {time.time() + 3540:.0f}")
+    just = "vmalert has just started"
+    assert is_(Status.SKIPPED, just, look(RULES, good, late=3600))
     # Good for the parser, and wrong whenever it is evaluated.
     wrong = """'label_replace(vector(1), "a", "b", "c", "(")'"""
     told = "1 rule cannot be evaluated: B: "
@@ -264,7 +268,9 @@ def test_rules(install: Install, stack: Stack, tmp_path: Path) -> None:
     assert is_(Status.FAILED, none, look("groups: []\n", none))
 
 
-def test_an_alert_reaches_alertmanager(install: Install, tmp_path: Path, components: Path) -> None:
+def test_an_alert_reaches_alertmanager(
+    install: Install, stack: Stack, tmp_path: Path, components: Path
+) -> None:
     with pytest.raises(AlertmanagerError):
         alerting.test_alert(install)
     running = TestedAlertmanager(components, tmp_path)
@@ -274,6 +280,10 @@ def test_an_alert_reaches_alertmanager(install: Install, tmp_path: Path, compone
         running.fire({"alertname": "GPULost"})
         absent = "GPUStackWatchdog, which always fires, is not in Alertmanager"
         assert is_(Status.FAILED, absent, alerting.test_alert(here))
+        write(stack, f"{VMALERT_STARTED} {time.time() - 60:.0f}")
+        assert is_(Status.SKIPPED, "vmalert has just started", alerting.test_alert(here))
+        later = replace(here, clock=lambda: time.time() + 600)
+        assert is_(Status.FAILED, absent, alerting.test_alert(later))
         running.fire({"alertname": "GPUStackWatchdog"})
         present = "GPUStackWatchdog, which always fires, is in Alertmanager"
         assert is_(Status.OK, present, alerting.test_alert(here))
