@@ -88,6 +88,8 @@ show_worker_addresses() {
     say
     say "- targets: [\"$address:$port\"]"
     say "  labels: {node: \"$node\"$scheme}"
+    [ "$web" != https ] || say "
+In place of $address, write a name that it was enrolled by: its certificate is good for no other."
 }
 
 # In the words of the firewall that is here. Ubuntu has ufw on every machine, and most often it does nothing.

@@ -320,6 +320,7 @@ def test_worker_with_tls_and_without(running: Clone) -> None:
     assert code == 0, output
     assert f":{port} --label node=testnode --label __scheme__=https\n" in output
     assert "Whoever reaches this port" not in output
+    assert "write a name that it was enrolled by" in output
     kept = running.prefix / "web/web.yml"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert status(running, "https") == 401
