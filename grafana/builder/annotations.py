@@ -1,11 +1,16 @@
-"""Events that graphs show as lines: alerts, XIDs, drivers, restarts."""
+"""Events that graphs show as lines: alerts, XIDs, drivers, restarts.
+
+Grafana asks for a hundred moments of the time range: an event is looked for in all the time from
+one to the next, ``$__interval``, or most would be missed.
+"""
 
 from grafana.builder.model import NOW, Annotation
 
 
 def _since(metric: str, scope: str, by: str) -> str:
     """Times in milliseconds that a metric tells, if they are in the time range."""
-    return f"max by ({by}) ({metric}{{{scope}}}) * 1000 >= ${{__from}}"
+    found = f"max_over_time({metric}{{{scope}}}[$__interval])"
+    return f"max by ({by}) ({found}) * 1000 >= ${{__from}}"
 
 
 def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotation:
@@ -14,7 +19,9 @@ def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotat
     fire = f'ALERTS{{{scope},alertstate="firing",severity=~"{severity}"}}'
     return Annotation(
         "Alerts",
-        f"max by ({by}) ({fire}) unless on ({by}) ({fire} offset ${{step}})",
+        # Also one that was over before the step was.
+        f"max by ({by}) (max_over_time({fire}[$__interval])) "
+        f"unless on ({by}) ({fire} offset $__interval)",
         "{{alertname}}",
         "{{severity}} {{node}} GPU {{gpu}}",
         "red",
@@ -36,7 +43,7 @@ def xids(scope: str = "$nodes") -> Annotation:
 def drivers(scope: str = "$nodes") -> Annotation:
     """Nodes whose driver is another than a step ago."""
     now = f"group by (node, driver_version) (gpu_driver_info{{{scope}}})"
-    before = f"group by (node, driver_version) (gpu_driver_info{{{scope}}} offset ${{step}})"
+    before = f"group by (node, driver_version) (gpu_driver_info{{{scope}}} offset $__interval)"
     return Annotation(
         "Driver changes",
         f"({now} unless on (node, driver_version) {before}) and on (node) {before}",
@@ -63,7 +70,7 @@ def exporter_restarts(scope: str = "$nodes") -> Annotation:
     return Annotation(
         "Exporter restarts",
         "max by (node) (resets(gpuglass_process_cpu_seconds_total"
-        f'{{{scope},process="exporter"}}[${{step}}])) > 0',
+        f'{{{scope},process="exporter"}}[$__interval])) > 0',
         "Exporter of {{node}} restarted",
         "",
         "yellow",

@@ -355,7 +355,7 @@ class Annotation:
             "hide": False,
             "iconColor": self.color,
             "expr": selectors.filled_in(self.expr),
-            # Of the shortest time ranges; Grafana takes no variable here.
+            # The least: Grafana takes a hundredth of the time range where that is more.
             "step": "60s",
             "titleFormat": self.title,
             "textFormat": self.text,

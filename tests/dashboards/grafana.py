@@ -14,6 +14,8 @@ from tests.dashboards.interpolation import Range, Raw, Step, Value, interpolate
 
 Chosen = Mapping[str, Value | Raw]
 ONE, SEVERAL, ALL = "one", "several", "all"
+# How many moments of the time range an annotation is asked for at most.
+_MOMENTS = 100
 
 
 class Series(NamedTuple):
@@ -144,7 +146,7 @@ class Grafana:
         Raises:
             QueryError: It is refused.
         """
-        return self._ask(self._question(board, query, chosen, range, 1000))
+        return self._ask(self._question(board, query, chosen, range, _MOMENTS))
 
     def question(
         self, board: Board, panel: Panel, query: Query, chosen: Chosen, range: Range
