@@ -1,6 +1,7 @@
 """The page as a whole: its connection, its themes, and what a screen reader gets."""
 
 import re
+import signal
 import ssl
 from pathlib import Path
 
@@ -35,6 +36,28 @@ def test_it_goes_on_when_the_exporter_restarts(start: Start, open_page: Open) ->
     expect(tab.locator("#notice")).to_contain_text("The exporter has restarted at")
     assert tab.locator("body").get_attribute("data-stale") is None
     expect(tab.locator("#gpus > li .facts").first).to_be_visible()
+
+
+def test_a_machine_that_is_silent_is_lost(start: Start, open_page: Open) -> None:
+    """Nothing refuses the page's questions, as when the machine has no power."""
+    serve = start(*EXPORTER)
+    serve.wait_ready()
+    tab = open_page(serve)
+    tab.clock.install()
+    tab.reload()
+    state = tab.locator("#state")
+    expect(state).to_have_text("live")
+    tab.clock.pause_at(tab.evaluate("Date.now() + 1000") / 1000)
+    serve.process.send_signal(signal.SIGSTOP)
+    try:
+        tab.wait_for_timeout(1000)  # for what is on its way
+        tab.clock.run_for(12_000)
+        tab.clock.run_for(2_000)  # the next attempt, which waits as well
+        expect(state).to_contain_text("connection lost")
+        tab.clock.resume()
+    finally:
+        serve.process.send_signal(signal.SIGCONT)
+    expect(state).to_have_text("live")
 
 
 def test_where_too_many_are_open_it_asks_now_and_then(start: Start, open_page: Open) -> None:

@@ -62,16 +62,18 @@ function card(gpu, snapshot) {
 }
 
 function heat(gpu, say) {
-  const { core, limit, memory } = gpu.temperature;
+  const { core, slowdown, memory } = gpu.temperature;
   for (const reason of gpu.held) {
     const level = words.throttling[reason];
     if (level !== "note") say(level, reason, words.clockReason(reason));
   }
-  const held = gpu.reasons.some((reason) => reason.endsWith("thermal"));
-  if (heatLevel(gpu) && !held) {
-    if (memoryHot(gpu.temperature)) say("warn", "memory heat", `its memory has ${format.celsius(memory)}, close to its limit`);
-    else say("warn", "heat", `has ${format.celsius(core)}, close to where it slows down${limit ? ` (${format.celsius(limit)})` : ""}`);
-  }
+  const level = heatLevel(gpu);
+  if (!level || gpu.reasons.some((reason) => reason.endsWith("thermal"))) return;
+  const now = format.celsius(core);
+  const from = slowdown === undefined ? "" : ` (${format.celsius(slowdown)})`;
+  if (level === "bad") say("bad", "heat", `has ${now}: so hot that it slows down${from}`);
+  else if (memoryHot(gpu.temperature)) say("warn", "memory heat", `its memory has ${format.celsius(memory)}, close to its limit`);
+  else say("warn", "heat", `has ${now}, close to where it slows down${from}`);
 }
 
 function health(m, say) {

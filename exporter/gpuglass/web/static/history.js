@@ -10,8 +10,6 @@ export const METRICS = [
   "gpu_fan_speed_ratio",
 ];
 
-const GAP = Symbol("gap");
-
 export class History {
   constructor() {
     this.times = [];
@@ -19,33 +17,44 @@ export class History {
   }
 
   /** Takes what the exporter has kept; points of our own from before that stay. */
-  merge(kept, now) {
+  merge(kept, now, interval) {
     const times = kept.age.map((age) => now - age);
-    const first = times[0] ?? Infinity;
-    const older = this.times.findIndex((time) => time >= first);
-    const count = older < 0 ? (times.length ? this.times.length : null) : older;
-    if (count === null) return;
-    this.times = [...this.times.slice(0, count), ...times];
-    for (const name of METRICS) {
-      const own = this.values[name].slice(0, count);
-      this.values[name] = [...own, ...(kept[name] ?? times.map(() => null))];
-    }
+    this.cut(times[0] ?? Infinity);
+    times.forEach((time, index) => {
+      const point = METRICS.map((name) => [name, kept[name]?.[index]]);
+      this.extend(time, Object.fromEntries(point), interval);
+    });
     this.forget(now);
   }
 
   /** Takes one reading, unless it is the one before. */
   add(time, point, interval) {
     const last = this.times.at(-1);
-    if (last !== undefined && time - last < 0.5) return;
-    // Where nothing was read for a while, the line is broken.
-    if (last !== undefined && time - last > 3 * Math.max(1, interval) + 1) this.push(last + 1, GAP);
-    this.push(time, point);
+    // The machine's clock was set back: what is later than now is not the past.
+    if (last - time > 5) this.cut(time);
+    else if (time - last < 0.5) return;
+    this.extend(time, point, interval);
     this.forget(time);
+  }
+
+  /** Where nothing was read for a while, the line is broken. */
+  extend(time, point, interval) {
+    const last = this.times.at(-1);
+    if (time - last > 3 * Math.max(1, interval) + 1) this.push(last + 1, {});
+    this.push(time, point);
   }
 
   push(time, point) {
     this.times.push(time);
-    for (const name of METRICS) this.values[name].push(point === GAP ? null : (point[name] ?? null));
+    for (const name of METRICS) this.values[name].push(point[name] ?? null);
+  }
+
+  /** Forgets what is not before a time. */
+  cut(from) {
+    const first = this.times.findIndex((time) => time >= from);
+    if (first < 0) return;
+    this.times.splice(first);
+    for (const name of METRICS) this.values[name].splice(first);
   }
 
   forget(now) {

@@ -59,10 +59,10 @@ function open(uuid) {
   render();
 }
 
-function takeHistory({ gpus, time }) {
+function takeHistory({ gpus, time, interval }) {
   for (const [uuid, kept] of Object.entries(gpus)) {
     if (!histories.has(uuid)) histories.set(uuid, new History());
-    histories.get(uuid).merge(kept, time);
+    histories.get(uuid).merge(kept, time, interval);
   }
 }
 

@@ -10,10 +10,13 @@ const ratio = (name) => ({
   unit: "%",
 });
 
-/** The columns: `text` shows a value, `scale` makes it what a filter's number is compared with. */
+/**
+ * The columns: `text` shows a value, `scale` makes it what a filter's number is compared with, and
+ * `exact` tells whether what is shown is what a filter names.
+ */
 const COLUMNS = [
-  { name: "gpu", title: "GPU", value: (row) => Number(row.gpu), text: String, exact: true },
-  { name: "pid", title: "PID", value: (row) => (row.pid === "others" ? Infinity : Number(row.pid)), text: (_, row) => row.pid, exact: true },
+  { name: "gpu", title: "GPU", value: (row) => Number(row.gpu), text: String, exact: (shown, text) => shown === text },
+  { name: "pid", title: "PID", value: (row) => (row.pid === "others" ? Infinity : Number(row.pid)), text: (_, row) => row.pid, exact: (shown, text) => shown.startsWith(text) },
   { name: "name", title: "Process", value: (row) => row.name, detail: (row) => row.command },
   { name: "user", title: "User", value: (row) => row.user },
   { name: "place", title: "Runs in", value: place },
@@ -153,7 +156,7 @@ function compare(a, b) {
 }
 
 function filter(column, text) {
-  if (column.exact) return (row) => shown(column, row).startsWith(text);
+  if (column.exact) return (row) => column.exact(shown(column, row), text);
   if (!column.scale) {
     const wanted = text.toLowerCase();
     return (row) => `${shown(column, row)} ${column.detail?.(row) ?? ""}`.toLowerCase().includes(wanted);

@@ -14,7 +14,8 @@ export class Stream {
     this.listeners = listeners;
     this.failures = 0;
     this.interval = 1;
-    this.attempt = 0;
+    // How much has come: what was asked for before the newest is old.
+    this.taken = 0;
     document.addEventListener("visibilitychange", () => this.look());
     window.addEventListener("pagehide", () => this.close());
     window.addEventListener("pageshow", (event) => event.persisted && this.open());
@@ -23,7 +24,6 @@ export class Stream {
 
   open() {
     this.close();
-    this.attempt++;
     const source = new EventSource("api/v1/stream");
     this.source = source;
     source.addEventListener("history", (event) => this.listeners.history(JSON.parse(event.data)));
@@ -44,6 +44,7 @@ export class Stream {
   }
 
   take(document, state) {
+    this.taken++;
     this.interval = document.interval;
     this.listeners.state(state);
     this.listeners.snapshot(document);
@@ -66,7 +67,7 @@ export class Stream {
 
   /** Where streams are refused, as when too many pages are open, each retry brings a snapshot. */
   async ask() {
-    const attempt = this.attempt;
+    const taken = this.taken;
     let state = "lost";
     let facts = null;
     try {
@@ -79,7 +80,8 @@ export class Stream {
     } catch {
       // Nobody answers: lost.
     }
-    if (attempt !== this.attempt) return;
+    // A new attempt may be under way: a machine that is gone refuses nothing, and lets each wait.
+    if (taken !== this.taken) return;
     if (facts) this.take(facts, "polling");
     else this.listeners.state(state);
   }
@@ -89,6 +91,7 @@ export class Stream {
     if (document.hidden) {
       this.hiding = setTimeout(() => {
         this.close();
+        this.taken++;
         this.listeners.state("paused");
       }, HIDDEN_SECONDS * 1000);
     } else if (!this.source) {
