@@ -152,7 +152,7 @@ def _errors() -> Row:
         stat(
             "Rows replaced",
             "Rows of memory, or pages before Ampere, that were taken out of use.",
-            Query("sum(gpu_remapped_rows{$gpus} or gpu_retired_pages{$gpus})"),
+            Query("sum(gpu_remapped_rows{$gpus}, gpu_retired_pages{$gpus})"),
             width=4,
             steps=WARN_FROM_1,
             empty="not told",
@@ -160,7 +160,7 @@ def _errors() -> Row:
         stat(
             "Waits for a reset",
             "Whether a row, or a page before Ampere, is to be replaced at the next reset.",
-            Query("max(gpu_row_remap_pending{$gpus} or gpu_retired_pages_pending{$gpus})"),
+            Query("max(gpu_row_remap_pending{$gpus}, gpu_retired_pages_pending{$gpus})"),
             width=4,
             mappings=YES_IS_WORTH_A_LOOK,
             empty="not told",
@@ -170,8 +170,8 @@ def _errors() -> Row:
             "Whether the card says that its memory cannot be repaired: a row that could not be "
             "replaced, or more errors in SRAM than it should be kept with.",
             Query(
-                "max(gpu_row_remap_failure{$gpus} or gpu_memory_unrepairable{$gpus} "
-                "or gpu_ecc_sram_threshold_exceeded{$gpus})"
+                "max(gpu_row_remap_failure{$gpus}, gpu_memory_unrepairable{$gpus}, "
+                "gpu_ecc_sram_threshold_exceeded{$gpus})"
             ),
             width=4,
             mappings=YES_IS_BAD,

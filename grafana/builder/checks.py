@@ -36,6 +36,8 @@ _KEPT = {
 _BUILT_IN = re.compile(r"__\w+")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::[^}]*)?\}|\$([A-Za-z_]\w*)|\$\{(\w+)(?:\.[^}]*)\}")
 _FIXED = re.compile(r"\[\s*\d|\boffset\s+\d")
+# Of two metrics with the same labels, ``or`` drops the second; ``max(one, other)`` does not.
+_EITHER = re.compile(r"(?<![\w:])[a-z_:]+{[^}]*} or [a-z_:]+{")
 _EXTREME = re.compile(r"\$\{(?:min|max)\}")
 
 
@@ -171,6 +173,8 @@ def _queries(panel: Json, chosen: dict[str, list[str]]) -> Iterator[str]:
             yield f"{target['refId']} asks {uid}: neither {NOW} nor {TIER}"
         if uid == TIER and _FIXED.search(expr):
             yield f"{target['refId']} has a fixed range, which fits only some tiers: {expr}"
+        if _EITHER.search(expr):
+            yield f"{target['refId']} hides one metric by or behind another one: {expr}"
         if uid == NOW and _EXTREME.search(expr):
             yield f"{target['refId']} asks {NOW} for what only tiers have: {expr}"
         if uid == NOW and "$__range" in expr:

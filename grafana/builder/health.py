@@ -31,6 +31,8 @@ _SCORE = (
 
 def _now() -> Row:
     firing = 'ALERTS{$gpus,alertstate="firing",uuid!="",severity="%s"}'
+    # Only where vmalert is known to work.
+    none = '0 * count(ALERTS{alertname="GPUStackWatchdog"})'
     return row(
         "",
         stat(
@@ -61,18 +63,18 @@ def _now() -> Row:
         stat(
             "Critical alerts",
             "Alerts of GPUs for which somebody is called.",
-            Query(f"count({firing % 'critical'})"),
+            Query(f"count({firing % 'critical'}) or {none}"),
+            unit="short",
             steps=BAD_FROM_1,
             width=3,
-            empty="0",
         ),
         stat(
             "Warnings",
             "Alerts of GPUs that somebody should see to soon.",
-            Query(f"count({firing % 'warning'})"),
+            Query(f"count({firing % 'warning'}) or {none}"),
+            unit="short",
             steps=WARN_FROM_1,
             width=3,
-            empty="0",
         ),
         stat(
             "Ask for recovery",
@@ -98,13 +100,13 @@ def _now() -> Row:
             "To be replaced",
             "GPUs whose memory cannot be repaired, as the card itself says.",
             Query(
-                f"count(max by ({_BY}) (gpu_row_remap_failure{{$gpus}} "
-                "or gpu_memory_unrepairable{$gpus} or gpu_ecc_sram_threshold_exceeded{$gpus}) == 1)"
+                f"sum(max by ({_BY}) (gpu_row_remap_failure{{$gpus}}, "
+                "gpu_memory_unrepairable{$gpus}, gpu_ecc_sram_threshold_exceeded{$gpus}))"
             ),
             unit="short",
             steps=BAD_FROM_1,
             width=3,
-            empty="0",
+            empty="not told",
         ),
     )
 
@@ -175,7 +177,7 @@ def _recovery() -> Row:
         return f"max by ({_BY}) ({metric}{{$gpus}}) > 0"
 
     def yes(title: str, metrics: tuple[str, ...], color: str) -> Column:
-        expr = " or ".join(f"{metric}{{$gpus}}" for metric in metrics)
+        expr = ", ".join(f"{metric}{{$gpus}}" for metric in metrics)
         expr = f"max by ({_BY}) ({expr}) > 0"
         return Column(title, expr, unit="short", mappings={"1": ("yes", color)}, width=150)
 

@@ -72,8 +72,8 @@ def _memory() -> Row:
                 Column(
                     "Replaced, uncorrected",
                     _worst(
-                        'gpu_remapped_rows{$gpus,cause="uncorrected"} '
-                        'or gpu_retired_pages{$gpus,cause="uncorrected"}'
+                        'gpu_remapped_rows{$gpus,cause="uncorrected"}, '
+                        'gpu_retired_pages{$gpus,cause="uncorrected"}'
                     ),
                     unit="short",
                     steps=WARN_FROM_1,
@@ -82,8 +82,8 @@ def _memory() -> Row:
                 Column(
                     "Replaced, corrected",
                     _worst(
-                        'gpu_remapped_rows{$gpus,cause="corrected"} '
-                        'or gpu_retired_pages{$gpus,cause="corrected"}'
+                        'gpu_remapped_rows{$gpus,cause="corrected"}, '
+                        'gpu_retired_pages{$gpus,cause="corrected"}'
                     ),
                     unit="short",
                     width=165,

@@ -110,6 +110,8 @@ def change(what: str, board: Board) -> None:
         target["expr"] = "sum_over_time(node:energy_joules:increase[$__range])"
     elif what == "extremes of a counter":
         target["expr"] = "max_over_time(gpu_energy_joules_total${max}[$__interval])"
+    elif what == "hidden":
+        target["expr"] = "max(gpu_row_remap_pending{gpu='0'} or gpu_bank_remap_pending{gpu='0'})"
     elif what == "not kept":
         target["expr"] = "avg_over_time(vm_free_disk_space_bytes[$__interval])"
     elif what == "click to nowhere":
@@ -150,6 +152,7 @@ WRONG = {
     "range of now": "draws the time range from vm-raw",
     "sum of now": "for the whole range",
     "extremes of a counter": "extremes of gpu_energy_joules_total",
+    "hidden": "hides one metric",
     "not kept": "what no tier keeps",
     "click to nowhere": "has lost node",
     "repeated without end": "repeated for each node",
