@@ -1,7 +1,7 @@
 """Tables and maps, whose rows and cells are series of one moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from grafana.builder.model import NOW, Json, Link, Override, Panel, Query, by_name, letter
@@ -200,8 +200,10 @@ def matrix(
     Only lines that are seen are drawn, so thousands of them cost nothing.
     """
     fields = {"rowField": rows, "columnField": columns, "valueField": "Value"}
+    # Lines and columns come in the order of the answer: 2 is to be before 10.
+    ordered = replace(query, expr=f'sort_by_label_numeric({query.expr}, "{columns}", "{rows}")')
     return Panel(
-        *("table", title, description, (query,)),
+        *("table", title, description, (ordered,)),
         source=NOW,
         instant=True,
         table=True,

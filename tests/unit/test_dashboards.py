@@ -41,6 +41,18 @@ def test_links_choose_what_the_other_dashboard_lets_choose() -> None:
     assert followed > 50
 
 
+def test_maps_are_in_order_of_numbers(fleet: Board) -> None:
+    """Grafana takes lines and columns in the order in which they come."""
+    maps = [
+        panel
+        for panel in panels_of(fleet)
+        if any(each["id"] == "groupingToMatrix" for each in panel.get("transformations", []))
+    ]
+    assert len(maps) == 1
+    expr = maps[0]["targets"][0]["expr"]
+    assert re.fullmatch(r'sort_by_label_numeric\(.*, "gpu", "node"\)', expr)
+
+
 @pytest.mark.parametrize("make", builder.DASHBOARDS, ids=lambda make: make.__module__)
 def test_label_values_are_published(make: Any) -> None:
     board = built(make())
