@@ -129,6 +129,15 @@ def test_the_doctor_finds_a_new_install_well(running: Clone) -> None:
     assert "no answer from alertmanager at http://127.0.0.1:1 (" in line
 
 
+def test_nobody_deletes_samples_by_a_link(running: Clone) -> None:
+    port = running.ports["victoria-metrics"]
+    url = f"http://127.0.0.1:{port}/api/v1/admin/tsdb/delete_series?match[]=nothing"
+    for key in ("", "&authKey=file:///proc/sys/kernel/random/uuid"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(url + key, timeout=10)
+        assert refused.value.code == 401
+
+
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
     output = running.first_output
     assert "[1/6] Stand-in driver" in output

@@ -35,6 +35,8 @@ JOB = 'job="victoriametrics",tier="raw"'
 def stack(tmp_path_factory: pytest.TempPathFactory, components: Path) -> Iterator[Stack]:
     """VictoriaMetrics alone."""
     made = Stack(tmp_path_factory.mktemp("doctor"), components)
+    # The tests clean up by deleting.
+    made.victoriametrics.command.append("-deleteAuthKey=")
     made.victoriametrics.start()
     yield made
     made.victoriametrics.stop()
