@@ -31,7 +31,8 @@ def chromium() -> Path:
     pytest.skip(f"needs Chromium: {reason}")
 
 
-@pytest.fixture(scope="session")
+# Of a module: while Playwright runs, no asyncio test can.
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
