@@ -326,6 +326,7 @@ def test_worker_with_tls_and_without(running: Clone) -> None:
         running.gpuglass("enrol", "127.0.0.1").partition("<<'END'\n")[2].partition("END\n")[0]
     )
     code, output = running.setup(*worker, "--tls", "-", stdin=enrolled)
+    enrolled.unlink()
     assert code == 0, output
     assert f":{port} --label node=testnode --label __scheme__=https\n" in output
     assert "Whoever reaches this port" not in output
@@ -337,6 +338,7 @@ def test_worker_with_tls_and_without(running: Clone) -> None:
     broken = running.home / "broken.yml"
     broken.write_text("tls_server_config: {}\n")
     told = running.fails(*worker, "--tls", str(broken))
+    broken.unlink()
     assert f"--tls: {broken}:1: tls_server_config has neither cert_file nor cert" in told
     code, output = running.setup(*worker)
     assert code == 0, output

@@ -197,7 +197,7 @@ class Supervisor:
                 now = time.monotonic()
                 if self._is_silent(begin, now):
                     _log.error("the probe tells nothing of the GPUs any more")
-                    self._accuse(self._suspect(), now)
+                    self._accuse(self._suspect(now), now)
                     return "silent"
                 if self._should_retry(begin, now):
                     return "retried"
@@ -227,12 +227,14 @@ class Supervisor:
             return False
         return now - max(begin, news) > _FIRST_ANSWER_SECONDS
 
-    def _suspect(self) -> int | None:
-        """The index of the GPU in whose call a probe went silent, if it is known.
+    def _suspect(self, now: float) -> int | None:
+        """The index of the GPU in whose call the probe went silent, if it is known.
 
-        One that froze as a whole was in some call by chance; not so when it happens again.
+        One that froze as a whole was in some call by chance, unless that had lasted long already
+        or it happens again.
         """
-        return self._devices.suspect(0.0 if self._abandoned else self._deadline / 2)
+        froze = now - self._heard > self._deadline and not self._abandoned
+        return self._devices.suspect(self._deadline / 2 if froze else 0.0)
 
     def _accuse(self, suspect: int | None, now: float) -> None:
         """Have the next probes leave a GPU alone for a while, if it is known which."""
