@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from grafana.builder.links import WITHIN, told_within, within_cluster
 from grafana.builder.model import NOW, Json, Link, Override, Panel, Query, by_name, letter
 from grafana.builder.selectors import filled_in
 from grafana.builder.style import CALM, PLAIN, Steps, Words, mapped, thresholds
@@ -11,6 +12,13 @@ from grafana.builder.units import unit_of
 
 # In a cell of a table that has others.
 _NOTHING = "-"
+# Links take it from the row. Grafana calls what hides it otherwise in newer versions.
+_UNSEEN = by_name(
+    WITHIN,
+    unit="string",
+    custom_hidden=True,
+    custom_hideFrom={"viz": True, "legend": False, "tooltip": False},
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,8 @@ def table(
 ) -> Panel:
     """Rows by labels, a column for each query; of the end of the time range.
 
+    Links of rows that have the label ``cluster``, seen or not, stay within the row's own.
+
     Args:
         title: Unique in its dashboard.
         description: What it shows and what to make of it.
@@ -132,15 +142,18 @@ def table(
         "indexByName": {name: number for number, name in enumerate(order)},
         "renameByName": shown | values,
     }
-    special = {
-        text: _label(text, links or {}, widths or {}, words or {}) for text in shown.values()
-    }
+    links = links or {}
+    if within := bool(links) and "cluster" in labels:
+        links = {text: within_cluster(link) for text, link in links.items()}
+    special = {text: _label(text, links, widths or {}, words or {}) for text in shown.values()}
     # Without a unit of its own a label of digits, such as a pid, would be shown as a number.
     fields = [
         by_name(text, unit="string", noValue=_NOTHING, **properties)
         for text, properties in special.items()
     ]
-    queries = tuple(Query(column.expr) for column in columns)
+    if within:
+        fields.append(_UNSEEN)
+    queries = tuple(Query(told_within(c.expr) if within else c.expr) for c in columns)
     return Panel(
         *("table", title, description, queries),
         source=source,

@@ -16,7 +16,9 @@ def firing_alerts(scope: str, width: int = 12, height: int = 8, ours: bool = Fal
         ours: Whether they are of our own programs, which have no GPU.
     """
     where = {"component": "Part"} if ours else {"node": "Node", "gpu": "GPU"}
-    by = ", ".join(("severity", "alertname", *where, "action"))
+    # Two clusters may have nodes of one name.
+    apart = {} if ours else {"cluster": ""}
+    by = ", ".join(("severity", "alertname", *apart, *where, "action"))
     return table(
         "Alerts",
         "What fires now, newest first. The page of an alert in docs/runbooks says what to do.",
@@ -29,6 +31,7 @@ def firing_alerts(scope: str, width: int = 12, height: int = 8, ours: bool = Fal
         ),
         labels={
             **{"severity": "Severity", "alertname": "Alert"},
+            **apart,
             **where,
             "action": "What to do",
         },

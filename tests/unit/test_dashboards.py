@@ -41,6 +41,34 @@ def test_links_choose_what_the_other_dashboard_lets_choose() -> None:
     assert followed > 50
 
 
+@pytest.mark.parametrize("make", builder.DASHBOARDS, ids=lambda make: make.__module__)
+def test_links_stay_within_the_cluster_of_the_row(make: Any) -> None:
+    """Grafana leaves a placeholder as it is where a row lacks the label."""
+    board = built(make())
+    urls = [(panel, url) for panel in panels_of(board) for url in _links(panel)]
+    assert urls
+    for panel, url in urls:
+        assert url.count("cluster") == 1, url
+        told = [' "within", "", ".*")' in target["expr"] for target in panel["targets"]]
+        grouped = [re.search(r"\bby \([^)]*\bcluster\b", t["expr"]) for t in panel["targets"]]
+        if 'fields["within"]' in url:
+            assert all(told), panel["title"]
+        else:
+            assert "${cluster:queryparam}" in url
+            assert panel["type"] != "table" or not any(grouped), panel["title"]
+        bare = re.findall(r"\$\{__(?:data|field)[^:}]*\}|=\$\w+", url)
+        assert not bare, f"{panel['title']}: not encoded: {bare}"
+
+
+def _links(panel: Board) -> list[str]:
+    config = panel.get("fieldConfig", {"defaults": {}, "overrides": []})
+    properties = [each for one in config["overrides"] for each in one["properties"]]
+    found = [each["value"] for each in properties if each["id"] == "links"]
+    return [
+        link["url"] for links in (config["defaults"].get("links", []), *found) for link in links
+    ]
+
+
 def test_maps_are_in_order_of_numbers(fleet: Board) -> None:
     """Grafana takes lines and columns in the order in which they come."""
     maps = [
