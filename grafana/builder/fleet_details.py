@@ -5,7 +5,7 @@ from grafana.builder.grids import Column, table
 from grafana.builder.meanings import HARMFUL, REASONS, STATES
 from grafana.builder.model import Query, Row, row
 from grafana.builder.panels import status_history, timeseries
-from grafana.builder.queries import named_clusters
+from grafana.builder.queries import last_answers, named_clusters
 from grafana.builder.style import (
     BAD_FROM_1,
     HEALTH,
@@ -226,12 +226,11 @@ def energy() -> Row:
 def nodes() -> Row:
     """A line for each node, and when those that are offline were last seen."""
     by = "by (cluster, node)"
-    offline = f'max {by} (up{{job="gpu",$nodes}}) == 0'
     return row(
         "Nodes",
         table(
             "All nodes",
-            "Every machine, also those that do not answer: when they last did.",
+            "Every machine, also those that do not answer: when they last did, within a week.",
             Column(
                 "State",
                 f'max {by} (up{{job="gpu",$nodes}})',
@@ -241,8 +240,7 @@ def nodes() -> Row:
             ),
             Column(
                 "Last seen",
-                f"(({offline}) + on (cluster, node) "
-                f"max {by} (tlast_over_time(gpuglass_build_info{{$nodes}}[1d]))) * 1000",
+                f"({last_answers(by)}) * 1000",
                 unit="dateTimeFromNow",
             ),
             Column("GPUs", f"count {by} (gpu_up{{$nodes}})"),

@@ -60,6 +60,19 @@ def named_clusters(expr: str) -> str:
     return f'label_map({expr}, "cluster", "", "no cluster")'
 
 
+def last_answers(by: str) -> str:
+    """When exporters that do not answer last did, within a week, in seconds.
+
+    Args:
+        by: The labels to group by, as ``by (node)``.
+    """
+    # The outer max drops those that answer: VictoriaMetrics then reads the week of the others
+    # alone, up to a hundred nodes, and nothing where all answer.
+    offline = f'max {by} (max {by} (up{{job="gpu",$nodes}}) == 0)'
+    on = by.replace("by", "on", 1)
+    return f"{offline} + {on} max {by} (tlast_over_time(gpuglass_build_info{{$nodes}}[7d]))"
+
+
 def largest_processes(scope: str) -> str:
     """The processes that hold most memory now."""
     return f"topk({MOST_ROWS}, sum by ({_PROCESS}) (gpu_process_memory_used_bytes{{{scope}}}))"

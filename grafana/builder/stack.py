@@ -5,6 +5,7 @@ from grafana.builder.grids import Column, sparse, table
 from grafana.builder.meanings import STATES
 from grafana.builder.model import NOW, Dashboard, Query, Row, row
 from grafana.builder.panels import stat, timeseries
+from grafana.builder.queries import last_answers
 from grafana.builder.style import BAD_FROM_1, GOOD, WARN_FROM_1
 from grafana.builder.tables import firing_alerts
 from grafana.builder.variables import CLUSTER, NODE, RESOLUTION
@@ -12,6 +13,7 @@ from grafana.builder.variables import CLUSTER, NODE, RESOLUTION
 # By the value of what says whether a file is in force as it is.
 _VALID = {"1": ("in force", "green"), "0": ("has a mistake", "red")}
 _OURS = 'job!="gpu"'
+_WHERE = {"cluster": "Cluster", "node": "Node"}
 
 
 def _now() -> Row:
@@ -154,6 +156,8 @@ def _programs() -> Row:
 
 
 def _exporters() -> Row:
+    by, on = "by (cluster, node)", "on (cluster, node)"
+    largest = f"topk(20, sum {by} (gpuglass_process_resident_memory_bytes{{$nodes}}))"
     return row(
         "Exporters",
         timeseries(
@@ -198,19 +202,19 @@ def _exporters() -> Row:
             *sparse(
                 Column(
                     "Since it last answered",
-                    'time() - ((max by (node) (up{job="gpu",$nodes}) == 0) + on (node) '
-                    "max by (node) (tlast_over_time(gpuglass_build_info{$nodes}[1d])))",
+                    f"time() - ({last_answers(by)})",
                     unit="s",
                     decimals=0,
                 ),
                 Column(
                     "Fails",
-                    "max by (node, collector, reason) (gpuglass_collector_failure_info{$nodes})",
+                    "max by (cluster, node, collector, reason) "
+                    "(gpuglass_collector_failure_info{$nodes})",
                     unit="short",
                     mappings={"1": ("now", "red")},
                 ),
             ),
-            labels={"node": "Node", "collector": "Collector", "reason": "Reason"},
+            labels={**_WHERE, "collector": "Collector", "reason": "Reason"},
             links={"Node": links.NODE_OF_ROW},
             empty="none known of",
             width=12,
@@ -219,27 +223,23 @@ def _exporters() -> Row:
         table(
             "Exporters that take most",
             "Memory and processor time of exporters; the 20 that hold most memory.",
-            Column(
-                "Memory",
-                "topk(20, sum by (node) (gpuglass_process_resident_memory_bytes{$nodes}))",
-            ),
+            Column("Memory", largest),
             Column(
                 "Cores",
-                "sum by (node) (rate(gpuglass_process_cpu_seconds_total{$nodes}[5m])) and on "
-                "(node) topk(20, sum by (node) (gpuglass_process_resident_memory_bytes{$nodes}))",
+                f"sum {by} (rate(gpuglass_process_cpu_seconds_total{{$nodes}}[5m])) "
+                f"and {on} {largest}",
                 unit="short",
                 decimals=3,
             ),
             Column(
                 "Probe restarts, 1 d",
-                "(sum by (node) (increase(gpuglass_probe_restarts_total{$nodes}[1d])) > 0) "
-                "and on (node) "
-                "topk(20, sum by (node) (gpuglass_process_resident_memory_bytes{$nodes}))",
+                f"(sum {by} (increase(gpuglass_probe_restarts_total{{$nodes}}[1d])) > 0) "
+                f"and {on} {largest}",
                 unit="short",
                 steps=WARN_FROM_1,
                 decimals=0,
             ),
-            labels={"node": "Node"},
+            labels=_WHERE,
             links={"Node": links.NODE_OF_ROW},
             sort="Memory",
             width=12,
