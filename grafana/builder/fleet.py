@@ -190,7 +190,8 @@ def _map_and_alerts() -> Row:
         matrix(
             "Map of GPUs",
             "A line for each node, a column for each GPU by its number. The choice above says what "
-            "the colours show; a click leads to the GPU.",
+            "the colours show, the more the bluer; a click leads to the GPU. Nodes of one name in "
+            "two clusters share a line unless one cluster is chosen.",
             Query("max by (node, gpu) ($fact{$nodes})"),
             rows="node",
             columns="gpu",

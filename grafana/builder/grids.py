@@ -225,7 +225,8 @@ def matrix(
         width=width,
         height=height,
         defaults={
-            "color": {"mode": "continuous-BlYlRd"},
+            # Not red, which is for what is bad: of a busy GPU all is well.
+            "color": {"mode": "continuous-blues"},
             "min": 0,
             "max": 1,
             "custom": {

@@ -271,7 +271,7 @@ def status_history(
     source: str = TIER,
     links: tuple[Link, ...] = (),
 ) -> Panel:
-    """Coloured cells over time, a line for each series: the nearer to ``top`` the warmer."""
+    """Coloured cells over time, a line for each series: from blue at 0 to purple at ``top``."""
     return Panel(
         *("status-history", title, description, queries),
         source=source,
@@ -280,7 +280,8 @@ def status_history(
         width=width,
         height=height,
         defaults={
-            "color": {"mode": "continuous-BlYlRd"},
+            # The lowest is seen too, unlike what is not known.
+            "color": {"mode": "continuous-BlPu"},
             "min": 0,
             "max": top,
             "custom": {"lineWidth": 0, "fillOpacity": 85},
