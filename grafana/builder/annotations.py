@@ -13,7 +13,9 @@ def _since(metric: str, scope: str, by: str) -> str:
     return f"max by ({by}) ({found}) * 1000 >= ${{__from}}"
 
 
-def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotation:
+def alerts(
+    scope: str = "$nodes", severity: str = "critical|warning", on: bool = True
+) -> Annotation:
     """Alerts, when they began to fire; all the time in which they do would cover the curves."""
     by = "alertname, node, gpu, severity"
     fire = f'ALERTS{{{scope},alertstate="firing",severity=~"{severity}"}}'
@@ -25,6 +27,7 @@ def alerts(scope: str = "$nodes", severity: str = "critical|warning") -> Annotat
         "{{alertname}}",
         "{{severity}} {{node}} GPU {{gpu}}",
         "red",
+        on=on,
     )
 
 

@@ -252,7 +252,11 @@ def dashboard() -> Dashboard:
         description="Months and a year: use, capacity, cost, wear, and the time before compared.",
         rows=(_amounts(), _capacity(), _clusters(), history_details.who(), history_details.wear()),
         variables=(CLUSTER, NODE, RESOLUTION),
-        annotations=(annotations.drivers(),),
+        annotations=(
+            annotations.drivers(),
+            # Of months they may be many: shown when they are asked for.
+            annotations.alerts(severity="critical", on=False),
+        ),
         span="now-90d",
         looks_back=2,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from grafana.builder import job_owners, job_trouble, links
+from grafana.builder import annotations, job_owners, job_trouble, links
 from grafana.builder.job_owners import WASTE, WASTED
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
 from grafana.builder.panels import stat, timeseries
@@ -179,6 +179,10 @@ def dashboard() -> Dashboard:
             *job_trouble.rows(),
         ),
         variables=(CLUSTER, _USER, RESOLUTION),
+        annotations=(
+            annotations.alerts("$clusters", "critical"),
+            annotations.restarts("$clusters"),
+        ),
         refresh="1m",
         span="now-24h",
     )

@@ -209,6 +209,6 @@ def dashboard() -> Dashboard:
         description="Who holds which GPU, since when and with how much memory; and who did.",
         rows=(_now(), _owners(), _processes(), _over_time()),
         variables=(CLUSTER, NODE, GPU, USER, RESOLUTION),
-        annotations=(annotations.restarts(),),
+        annotations=(annotations.xids("$gpus"), annotations.restarts()),
         refresh="30s",
     )
