@@ -9,7 +9,7 @@ OUT ?= hardware
 WORKERS ?= 4
 LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header
 TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
-SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*/*.sh grafana/*.sh tests/*.sh victoriametrics/*.sh)
+SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*.sh deploy/*/*.sh grafana/*.sh tests/*.sh victoriametrics/*.sh)
 
 # What setup.sh downloads is kept, so that the tests that install do not download it each.
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
