@@ -36,9 +36,10 @@ def within_cluster(link: Link) -> Link:
 def told_within(expr: str) -> str:
     """A query of a table whose series tell ``WITHIN``: all clusters, of one without a cluster.
 
-    Of a label that no row has, Grafana would leave the placeholder in the link.
+    Of a label that no row has, Grafana would leave the placeholder in the link. A label that is
+    copied from one that is not there stays as it was.
     """
-    return f'label_map(label_copy({expr}, "cluster", "{WITHIN}"), "{WITHIN}", "", ".*")'
+    return f'label_copy(label_set({expr}, "{WITHIN}", ".*"), "cluster", "{WITHIN}")'
 
 
 _NODE = ("node", _series("node"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from grafana.builder.links import WITHIN
 from tests.dashboards.boards import Board, Panel, shipped
 from tests.dashboards.cards import CARDS, card
 from tests.dashboards.exceptions import EMPTY, EMPTY_IN, LACKING, MAYBE_EMPTY, UNPREDICTED
@@ -187,6 +188,22 @@ def test_a_card_that_lacks_facts_leaves_panels_empty(viewer: Viewer) -> None:
         assert found.errors == []
         empty = {p.name for p in board.panels if not any(found.panels[p.title].values())}
         assert empty - set(MAYBE_EMPTY) == set(LACKING)
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+@pytest.mark.parametrize("view", ["single, an hour", "tiered, 40 days"])
+def test_rows_tell_the_cluster_that_a_click_leads_to(viewer: Viewer, uid: str, view: str) -> None:
+    """All clusters, where a row has none."""
+    board = BOARDS[uid]
+    found = viewer.look(board, VIEWS[view])
+    tables = [panel for panel in board.panels if f'"{WITHIN}"' in panel.queries[0].text]
+    rows = [
+        series.labels
+        for panel in tables
+        for answer in found.panels[panel.title].values()
+        for series in answer
+    ]
+    assert all(row[WITHIN] == row.get("cluster", ".*") for row in rows)
 
 
 def differing(found: Answers, view: View, predicted: Mapping[str, Expected]) -> dict[str, object]:
