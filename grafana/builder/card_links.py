@@ -12,7 +12,7 @@ from grafana.builder.meanings import (
     YES_IS_WORTH_A_LOOK,
 )
 from grafana.builder.model import TIER, Query, Row, row
-from grafana.builder.panels import below_zero, limit, stat, timeseries
+from grafana.builder.panels import below_zero, counts, limit, stat, timeseries
 from grafana.builder.queries import XID, xid_columns
 from grafana.builder.style import BAD_FROM_1, CALM, WARN_FROM_1
 
@@ -80,30 +80,22 @@ def _links() -> Row:
             width=8,
             empty="This card does not tell of its link",
         ),
-        timeseries(
+        counts(
             "PCIe errors",
             "Packets that had to be sent again, and errors by kind, of each step. Some are normal; "
             "many, and ever more, are not.",
             Query("increase(gpu_pcie_replays_total{$gpus}[$__interval]) > 0", "sent again"),
             Query("increase(gpu_pcie_errors_total{$gpus}[$__interval]) > 0", "{{type}}"),
-            unit="short",
-            bars=True,
-            stacked=True,
-            calcs=("sum",),
             width=8,
             empty="None, or this card does not count them",
         ),
-        timeseries(
+        counts(
             "NVLink errors",
             "Errors and what was done about them, of each step. One event may count in several "
             "kinds.",
             Query(
                 'increase(gpu_nvlink_errors_total{$gpus,link="all"}[$__interval]) > 0', "{{type}}"
             ),
-            unit="short",
-            bars=True,
-            stacked=True,
-            calcs=("sum",),
             width=8,
             empty="None, or this card has no NVLink",
         ),
@@ -189,7 +181,7 @@ def _errors() -> Row:
             height=6,
             empty="No XIDs",
         ),
-        timeseries(
+        counts(
             "Memory errors",
             "Errors that ECC corrected or could only detect, of each step.",
             Query(
@@ -197,10 +189,6 @@ def _errors() -> Row:
                 'increase(gpu_ecc_errors_total{$gpus,scope="volatile"}[$__interval])) > 0',
                 "{{kind}}, {{location}}",
             ),
-            unit="short",
-            bars=True,
-            stacked=True,
-            calcs=("sum",),
             width=24,
             height=6,
             empty="None, or ECC is not there or off",

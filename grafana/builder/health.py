@@ -11,7 +11,7 @@ from grafana.builder.meanings import (
     XID_NUMBERS,
 )
 from grafana.builder.model import TIER, Dashboard, Query, Row, row
-from grafana.builder.panels import stat, state_timeline, timeseries
+from grafana.builder.panels import counts, stat, state_timeline
 from grafana.builder.queries import GPU, GPU_LINKS, MOST_ROWS, xid_columns
 from grafana.builder.style import (
     BAD_FROM_1,
@@ -235,7 +235,7 @@ def _xids() -> Row:
             height=10,
             empty="No XIDs in this time range",
         ),
-        timeseries(
+        counts(
             "XIDs over time",
             "How many of each number came in each step.",
             Query(
@@ -243,14 +243,10 @@ def _xids() -> Row:
                 "> 0)",
                 "XID {{xid}}",
             ),
-            unit="short",
-            bars=True,
-            stacked=True,
-            calcs=("sum",),
             height=7,
             empty="No XIDs in this time range",
         ),
-        timeseries(
+        counts(
             "XIDs by node",
             "Nodes with most XIDs, in each step.",
             Query(
@@ -258,10 +254,6 @@ def _xids() -> Row:
                 "> 0)",
                 "{{node}}",
             ),
-            unit="short",
-            bars=True,
-            stacked=True,
-            calcs=("sum",),
             height=7,
             empty="No XIDs in this time range",
             links=(links.NODE,),

@@ -14,7 +14,7 @@ from grafana.builder.meanings import (
     in_words,
 )
 from grafana.builder.model import TIER, Query, Row, row
-from grafana.builder.panels import timeseries
+from grafana.builder.panels import counts, timeseries
 from grafana.builder.queries import GPU, GPU_LINKS, MOST_ROWS
 from grafana.builder.style import (
     BAD_FROM_1,
@@ -100,7 +100,7 @@ def _memory() -> Row:
             sort="Uncorrected",
             empty="No memory errors, as far as cards have ECC and tell",
         ),
-        timeseries(
+        counts(
             "Memory errors over time",
             "Errors of each step that ECC corrected, or could only detect; the GPUs with most.",
             Query(
@@ -108,10 +108,6 @@ def _memory() -> Row:
                 'increase(gpu_ecc_errors_total{$gpus,scope="volatile"}[$__interval])) > 0)',
                 "{{node}} GPU {{gpu}}, {{kind}}",
             ),
-            unit="short",
-            bars=True,
-            stacked=True,
-            calcs=("sum",),
             width=24,
             height=7,
             empty="No memory errors in this time range",

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from grafana.builder import annotations, job_owners, job_trouble, links
 from grafana.builder.job_owners import WASTE, WASTED
-from grafana.builder.model import TIER, Dashboard, Query, Row, row
+from grafana.builder.model import TIER, Dashboard, Panel, Query, Row, row
 from grafana.builder.panels import stat, timeseries
-from grafana.builder.style import CALM
+from grafana.builder.style import CALM, Steps
 from grafana.builder.variables import CLUSTER, RESOLUTION, USER
 
 _NO_PRICE = "no price set"
@@ -20,95 +20,90 @@ def _sum(series: str, factor: str = "") -> str:
     return f"sum(sum_over_time({series}{{$users}}[$__range])){factor}"
 
 
-def _money(series: str) -> Query:
+def _total(
+    title: str,
+    description: str,
+    expr: str,
+    unit: str = "short",
+    steps: Steps = CALM,
+    decimals: int | None = 1,
+    empty: str = "0",
+) -> Panel:
+    """What the chosen users had in the whole time range."""
+    return stat(
+        *(title, description, Query(expr)),
+        unit=unit,
+        source=TIER,
+        steps=steps,
+        decimals=decimals,
+        width=3,
+        empty=empty,
+    )
+
+
+def _cost(title: str, description: str, series: str) -> Panel:
+    """What that cost, in each currency in which there was a price."""
     expr = f"sum by (currency) (sum_over_time({series}{{$users}}[$__range]))"
-    return Query(expr, "{{currency}}")
+    return stat(
+        *(title, description, Query(expr, "{{currency}}")),
+        unit="short",
+        source=TIER,
+        decimals=2,
+        names=True,
+        width=3,
+        empty=_NO_PRICE,
+    )
 
 
 def _whole() -> Row:
     return row(
         "",
-        stat(
+        _total(
             "GPU-hours held",
             "Time for which the chosen users had processes on GPUs within the time range. A GPU "
             "that several share is split by memory.",
-            Query(_sum("user:allocated_seconds:increase", " / 3600")),
-            unit="short",
-            source=TIER,
-            steps=CALM,
-            decimals=1,
-            width=3,
-            empty="0",
+            _sum("user:allocated_seconds:increase", " / 3600"),
         ),
-        stat(
+        _total(
             "GPU-hours busy",
             "The part of it in which kernels ran.",
-            Query(_sum("user:busy_seconds:increase", " / 3600")),
-            unit="short",
-            source=TIER,
-            steps=CALM,
-            decimals=1,
-            width=3,
-            empty="0",
+            _sum("user:busy_seconds:increase", " / 3600"),
         ),
-        stat(
+        _total(
             "GPU-hours wasted",
             WASTED,
-            Query(_sum("user:wasted_seconds:increase", " / 3600")),
-            unit="short",
-            source=TIER,
+            _sum("user:wasted_seconds:increase", " / 3600"),
             steps=((None, "green"), (0.1, "orange")),
-            decimals=1,
-            width=3,
-            empty="0",
         ),
-        stat(
+        _total(
             "Wasted of held",
             "Wasted GPU-hours as a share of those that were held.",
-            Query(
-                f"{_sum('user:wasted_seconds:increase')} / "
-                f"({_sum('user:allocated_seconds:increase')} > 0)"
-            ),
+            f"{_sum('user:wasted_seconds:increase')} / "
+            f"({_sum('user:allocated_seconds:increase')} > 0)",
             unit="percentunit",
-            source=TIER,
             steps=WASTE,
-            width=3,
+            decimals=None,
             empty="0 %",
         ),
-        stat(
+        _total(
             "Energy",
             "What GPUs used while the chosen users held them.",
-            Query(_sum("user:energy_joules:increase", " / 3.6e6")),
+            _sum("user:energy_joules:increase", " / 3.6e6"),
             unit="kwatth",
-            source=TIER,
-            steps=CALM,
             decimals=2,
-            width=3,
             empty="0 kWh",
         ),
-        stat(
+        _cost(
             "Cost of energy",
             "At the price of a kilowatt-hour that was in force, with cooling and supply. "
             f"{_PRICES} Who owns GPUs pays this, who rents them the cost of GPU-hours: do not "
             "add them up.",
-            _money("user:energy_cost:increase"),
-            unit="short",
-            source=TIER,
-            decimals=2,
-            names=True,
-            width=3,
-            empty=_NO_PRICE,
+            "user:energy_cost:increase",
         ),
-        stat(
+        _cost(
             "Cost of GPU-hours",
             f"At the price of a GPU-hour that was in force. {_PRICES}",
-            _money("user:gpu_hour_cost:increase"),
-            unit="short",
-            source=TIER,
-            decimals=2,
-            names=True,
-            width=3,
-            empty=_NO_PRICE,
+            "user:gpu_hour_cost:increase",
         ),
         stat(
             "Carbon",

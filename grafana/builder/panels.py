@@ -88,6 +88,31 @@ def timeseries(
     )
 
 
+def counts(
+    title: str,
+    description: str,
+    *queries: Query,
+    empty: str,
+    width: int = 12,
+    height: int = 8,
+    links: tuple[Link, ...] = (),
+) -> Panel:
+    """Bars of what was counted in each step, one upon the other, with the sum of each kind."""
+    return timeseries(
+        title,
+        description,
+        *queries,
+        unit="short",
+        bars=True,
+        stacked=True,
+        calcs=("sum",),
+        empty=empty,
+        width=width,
+        height=height,
+        links=links,
+    )
+
+
 def limit(pattern: str, color: str = "red") -> Override:
     """Curves by name that are limits: dashed, in one colour, without an area."""
     return Override(

@@ -206,4 +206,5 @@ class Nodes:
 def twins(gpu: Gpu) -> tuple[Gpu, Gpu]:
     """A GPU at the least and at the most of its load."""
     assert isinstance(gpu.load, Burst)
-    return tuple(replace(gpu, load=Constant(u)) for u in (gpu.load.min, gpu.load.max))  # type: ignore[return-value]
+    least, most = gpu.load.min, gpu.load.max
+    return replace(gpu, load=Constant(least)), replace(gpu, load=Constant(most))

@@ -28,8 +28,9 @@ def test_lock_is_of_what_is_asked_for(lock: str, table: str, key: str) -> None:
     for entry in re.split(r"\n(?=\S)", (ROOT / f"exporter/{lock}.lock").read_text()):
         requirement, *sums = re.split(r"\s*\\\n\s+", entry.strip())
         assert sums and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", s) for s in sums), entry
-        name, version = re.fullmatch(r"([\w.-]+)==([\w.]+)( ;.*)?", requirement).groups()[:2]  # type: ignore[union-attr]
-        pinned.setdefault(name, []).append(version)
+        found = re.fullmatch(r"([\w.-]+)==([\w.]+)( ;.*)?", requirement)
+        assert found, requirement
+        pinned.setdefault(found[1], []).append(found[2])
     wanted = asked_for(table, key)
     assert wanted
     for name, requirement in wanted.items():

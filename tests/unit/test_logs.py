@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,10 +23,10 @@ def _root_as_before() -> object:
     root.setLevel(level)
 
 
-def written(format: str, capsys: pytest.CaptureFixture[str], message: str, **more: object) -> str:
+def written(format: str, capsys: pytest.CaptureFixture[str], message: str, **more: Any) -> str:
     capsys.readouterr()
     logs.configure("debug", format)
-    logging.getLogger("gpuglass.test").warning(message, **more)  # type: ignore[arg-type]
+    logging.getLogger("gpuglass.test").warning(message, **more)
     return capsys.readouterr().err
 
 

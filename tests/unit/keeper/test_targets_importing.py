@@ -1,5 +1,7 @@
 """Targets of other monitoring are taken over."""
 
+from typing import Any
+
 import pytest
 
 from gpuglass.keeper.targets import importing
@@ -38,9 +40,9 @@ scrape_configs:
 """
 
 
-def read(text: str, name: str = "f.yml", **more: object) -> Imported:
+def read(text: str, name: str = "f.yml", **more: Any) -> Imported:
     arguments = {"port": 9400, **more}
-    return importing.read(name, text.encode(), **arguments)  # type: ignore[arg-type]
+    return importing.read(name, text.encode(), **arguments)
 
 
 def plain(found: Imported) -> list[tuple[str, dict[str, str]]]:
