@@ -110,7 +110,7 @@ def _now() -> Row:
             empty="no limit told",
         ),
         stat(
-            "Energy in the time range",
+            "Energy in range",
             "What the card has used between the beginning and the end of the time range.",
             Query("increase(gpu_energy_joules_total{$gpus}[$__range]) / 3.6e6"),
             unit="kwatth",

@@ -86,7 +86,7 @@ def _now() -> Row:
             empty="not told",
         ),
         stat(
-            "XIDs in the time range",
+            "XIDs in range",
             "Errors that the drivers reported; most are mistakes of applications.",
             Query("sum(increase(gpu_xid_errors_total{$gpus}[$__range]))"),
             unit="short",

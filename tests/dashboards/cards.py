@@ -39,7 +39,7 @@ def _card(which: Which) -> dict[str, Expected]:
         "Power of its limit": one(watts(which) * 1000 / gpu.limit),
         "Core temperature": one(core),
         "Margin to slowdown": one(preset.temp_max - core),
-        "Energy in the time range": counted(kilowatt_hours([gpu]), span=HOUR),
+        "Energy in range": counted(kilowatt_hours([gpu]), span=HOUR),
         "Utilisation, SMs and tensor cores": one(busy),
         "Allocated memory": one(used(gpu)),
         "Memory activity": one(model.memory_utilization_percent(gpu, AT) / 100),

@@ -120,7 +120,7 @@ _NODE = {
 _HEALTH = {
     "Lost or silent": one(0),
     "Ask for recovery": one(0),
-    "XIDs in the time range": counted(HOUR * ERRORS_A_SECOND + 1, span=HOUR),
+    "XIDs in range": counted(HOUR * ERRORS_A_SECOND + 1, span=HOUR),
     "Recovery and repair": each("node gpu", {(TRAIN, "1"): 1}, "B"),
     "XIDs, what they mean and call for": each("gpu xid", {("0", LATE_XID): 1}, "B", span=HOUR),
     "Memory errors and repairs": each("node gpu", {(TRAIN, "1"): 3}, "B"),
