@@ -15,7 +15,7 @@ SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*.sh deploy/*/*.sh grafana/*.s
 export GPUGLASS_COMPONENTS_CACHE ?= $(CURDIR)/$(CACHE)/components
 
 .DEFAULT_GOAL := help
-.PHONY: help test e2e lint format bench soak probe-hardware build docs lock clean
+.PHONY: help test e2e lint format bench soak probe-hardware build bundle docs lock clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -60,10 +60,15 @@ docs: $(VENV)/installed ## Build the lists of metrics, the runbooks' index, the 
 build: $(VENV)/installed ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build
 
-lock: $(VENV)/installed ## Pin what goes into the image anew, with checksums
+bundle: $(VENV)/installed ## Write dist/gpuglass-*.tar.gz, for setup.sh --offline (PYTHONS="3.11 3.12", DOCKER=yes, GRAFANA=no)
+	$(BIN)/python -m deploy.bundle $(addprefix --python=,$(PYTHONS)) $(if $(filter yes,$(DOCKER)),--docker) $(if $(filter no,$(GRAFANA)),--no-grafana)
+
+lock: $(VENV)/installed ## Pin what goes into images and bundles anew, with checksums
 	$(BIN)/pip install --quiet 'uv>=0.9,<1'
 	$(BIN)/uv pip compile $(LOCK) --upgrade --output-file exporter/requirements.lock pyproject.toml
 	echo 'hatchling>=1.27,<2' | $(BIN)/uv pip compile $(LOCK) --upgrade --output-file exporter/build.lock -
+	printf 'pip\nsupervisor==%s\n' "$$(sed -n 's/^readonly supervisor_version=//p' deploy/native/install.sh)" | \
+	  $(BIN)/uv pip compile $(LOCK) --upgrade --output-file deploy/native/tools.lock -
 
 clean: ## Remove what was built, installed or downloaded here
 	rm -rf $(VENV) $(CACHE) build dist simulator/build

@@ -5,7 +5,7 @@ set -euo pipefail
 
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly source_dir
-for part in deploy/native/{settings,packages,install,supervise,native,worker}.sh deploy/docker/docker.sh deploy/show.sh; do
+for part in deploy/native/{settings,packages,install,supervise,native,worker}.sh deploy/docker/docker.sh deploy/{show,offline}.sh; do
     # shellcheck source=/dev/null
     . "$source_dir/$part"
 done
@@ -21,7 +21,7 @@ python='' venv='' supervisor='' simulator='' build=''
 
 usage() {
     cat <<'USAGE'
-usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--build]
+usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--build | --offline]
                   [--prefix DIR]
        ./setup.sh --status | --stop | --uninstall [--purge]   [--prefix DIR]
 
@@ -34,6 +34,7 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
   --build        with Docker, build the images here; else those of a release are pulled
+  --offline      from the bundle that this folder was unpacked from (make bundle), with no network at all
   --prefix DIR   where everything goes (default: .gpuglass in this clone)
 
   --status       the state of each program and what VictoriaMetrics knows
@@ -91,6 +92,7 @@ parse_arguments() {
         --demo) demo=yes ;;
         --purge) purge=yes ;;
         --build) build_images=yes ;;
+        --offline) offline=yes ;;
         --tls)
             [ -n "${2:-}" ] || usage_error "--tls needs a file, - or none"
             tls=$2
@@ -130,6 +132,7 @@ check_arguments() {
     [ -z "$action" ] || [ "$demo$engine" = no ] || usage_error "--$action takes neither --demo nor a choice of Docker"
     [ "$build_images" = no ] || [ "$action$engine" = '' ] || [ "$engine" = docker ] ||
         usage_error "--build is for images, and does not go with --${action:-$engine}"
+    [ "$offline" = no ] || [ "$action$build_images" = no ] || usage_error "--offline goes with --single-node, --host and --worker, and without --build"
     [ -z "$tls" ] || [ "$role" = worker ] || usage_error "--tls goes with --worker only; the others listen on the loopback"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
@@ -323,6 +326,7 @@ main() {
     choose_storage
     read_web
     open_log
+    [ "$offline" = no ] || open_bundle
     choose_engine
     [ "$build_images" = no ] || [ "$engine" = docker ] || die "--build: this install has no containers; $docker_problem"
     "install_$engine"

@@ -116,6 +116,10 @@ install_docker() {
         say "Docker has no nvidia runtime: the container cannot see the GPUs; install the NVIDIA Container Toolkit."
     fi
     step "Images and containers"
+    if [ "$offline" = yes ]; then
+        images_from_bundle
+        options+=(--no-build --pull never)
+    fi
     write_docker_command
     write_own_target
     [ "$role" != worker ] || store_web_in_volume
@@ -130,6 +134,7 @@ install_docker() {
 
 # A release's images are pulled, and built where they cannot be; those of anything else are built.
 builds_images() {
+    [ "$offline" = no ] || return 1
     [ "$build_images" = yes ] || grep -q '^__version__ = .*dev' "$source_dir/exporter/gpuglass/__init__.py"
 }
 

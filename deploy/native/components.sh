@@ -18,6 +18,7 @@ readonly alertmanager_url=${GPUGLASS_ALERTMANAGER_RELEASE_URL:-https://github.co
 readonly grafana_url=${GPUGLASS_GRAFANA_RELEASE_URL:-https://dl.grafana.com/grafana/release}
 readonly checksums=${GPUGLASS_RELEASE_CHECKSUMS:-$here/checksums.txt}
 readonly cache=${GPUGLASS_COMPONENTS_CACHE:-}
+readonly sources=${GPUGLASS_COMPONENTS_SOURCES:-path release packages}
 
 usage() {
     cat <<'USAGE'
@@ -29,7 +30,8 @@ checksums.txt) and the distribution's packages (unpacked privately; they have no
 
 environment:
   GPUGLASS_COMPONENTS_CACHE     folder that keeps what was downloaded; looked in before any download
-  GPUGLASS_COMPONENTS_SOURCES   the sources to try, in order (default: "path release packages")
+  GPUGLASS_COMPONENTS_SOURCES   the sources to try, in order (default: "path release packages"; besides: cache,
+                                for what was kept and nothing else)
   GPUGLASS_RELEASE_URL          a mirror of VictoriaMetrics's releases
   GPUGLASS_ALERTMANAGER_RELEASE_URL  a mirror of Alertmanager's releases
   GPUGLASS_GRAFANA_RELEASE_URL  a mirror of Grafana's releases
@@ -163,7 +165,10 @@ site_of() {
 
 download() {
     local url=$1 file=$2
-    if command -v curl >/dev/null; then
+    if ! may_download; then
+        echo "not in $cache" >&2
+        return 1
+    elif command -v curl >/dev/null; then
         curl -fsSL --connect-timeout 10 --max-time 1800 --speed-limit 1024 --speed-time 30 -o "$file" -- "$url"
     elif command -v wget >/dev/null; then
         wget -q --tries=1 --timeout=30 -O "$file" -- "$url"
@@ -292,13 +297,17 @@ provide() {
         provide_grafana
         return
     fi
-    if [ -x "$dest/bin/$name" ] && [ -z "$(unfit "$name" "$dest/bin/$name")" ]; then
+    if is_here "$name"; then
         say "$name: already here"
         return 0
     fi
-    for source in ${GPUGLASS_COMPONENTS_SOURCES:-path release packages}; do
+    for source in $sources; do
         case $source in
         path) from_path "$name" && return 0 ;;
+        cache)
+            from_cache "$name" && return 0
+            note "$name: not in $cache"
+            ;;
         release | packages)
             from_cache "$name" && return 0
             "from_$source" "$name" && return 0
@@ -309,13 +318,25 @@ provide() {
     die_without "$name" "a recent $name"
 }
 
+# What will do stays, unless the cache is the first source and has another.
+is_here() {
+    local file=$dest/bin/$1
+    [ -x "$file" ] && [ -z "$(unfit "$1" "$file")" ] || return 1
+    [[ $sources != cache* || ! -e $cache/$arch/$1 ]] || cmp -s -- "$file" "$cache/$arch/$1"
+}
+
 unknown_source() {
-    die "GPUGLASS_COMPONENTS_SOURCES: unknown source '$1' (path, release, packages)"
+    die "GPUGLASS_COMPONENTS_SOURCES: unknown source '$1' (path, release, packages, cache)"
 }
 
 die_without() {
-    die "$1 cannot be had ($(joined "${tried[@]:-not on PATH}"));" \
-        "put $2 on PATH, or allow this machine to reach $(site_of "$1"), and run this again"
+    local way=''
+    ! may_download || way=", or allow this machine to reach $(site_of "$1"),"
+    die "$1 cannot be had ($(joined "${tried[@]:-not on PATH}")); put $2 on PATH$way and run this again"
+}
+
+may_download() {
+    [[ " $sources " == *" release "* ]]
 }
 
 joined() {
@@ -326,14 +347,6 @@ joined() {
         shift
     done
     say "$out"
-}
-
-machine() {
-    case $(uname -m) in
-    x86_64) echo amd64 ;;
-    aarch64 | arm64) echo arm64 ;;
-    *) uname -m ;;
-    esac
 }
 
 main() {

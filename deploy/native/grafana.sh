@@ -10,9 +10,11 @@ readonly grafana_megabytes=2500
 # Looks anew each time: a package that was upgraded may have its parts in other places.
 provide_grafana() {
     local source
-    for source in ${GPUGLASS_COMPONENTS_SOURCES:-path release packages}; do
+    for source in $sources; do
         case $source in
-        path | release) "grafana_from_$source" && return 0 ;;
+        path) grafana_from_path && return 0 ;;
+        # The cache is looked into before a download.
+        cache | release) grafana_from_release && return 0 ;;
         # The distributions have none.
         packages) ;;
         *) unknown_source "$source" ;;
@@ -44,6 +46,8 @@ grafana_from_release() {
     if [ -d "$dest/grafana-$version" ]; then
         take_grafana "$dest/grafana-$version/bin/grafana" "the official release"
         return
+    elif ! may_download && [ ! -e "$cache/$arch/$archive" ]; then
+        note "grafana: not in $cache"
     elif ! has_room_for_grafana; then
         note "grafana: $grafana_megabytes MB are needed in $dest"
     elif fetch_archive "$sum" "$archive" "$folder"; then

@@ -3,21 +3,38 @@
 # act, so that a run that dies half-way leaves nothing that a later one could take for whole. To be sourced.
 
 readonly supervisor_version=4.3.0
+# The programs of others that a host runs; Grafana, which can be done without, comes besides.
+readonly component_names=(victoria-metrics vmagent vmalert alertmanager amtool)
 
 # The first Python that is new enough; GPUGLASS_PYTHON names another.
 find_python() {
     local candidate
     for candidate in ${GPUGLASS_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        if is_good_python "$candidate"; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return 0
         fi
     done
+    [ "$offline" = no ] || die_without_python
     if command -v "${GPUGLASS_PYTHON:-python3}" >/dev/null; then
         die "Python 3.10 or newer is needed, $("${GPUGLASS_PYTHON:-python3}" -V 2>&1 | tail -n 1) is what is here;" \
             "install a newer one, or name it: GPUGLASS_PYTHON=/path/to/python3"
     fi
     die "there is no python3 here; install it: $(apt_line python3 python3-venv)"
+}
+
+is_good_python() {
+    local version
+    version=$("$1" -c 'import sys; sys.exit(sys.version_info < (3, 10) or print("%d.%d" % sys.version_info[:2]))' 2>/dev/null) &&
+        { [ "$offline" = no ] || bundle_is_for "$version"; }
+}
+
+die_without_python() {
+    local here pythons
+    pythons=$(about pythons)
+    here=$("${GPUGLASS_PYTHON:-python3}" -V 2>&1 | tail -n 1) || here="no Python"
+    die "--offline: this bundle is for Python ${pythons// / or }, and $here is what is here; install one of these," \
+        "name it (GPUGLASS_PYTHON=/path/to/python3), or make a bundle for yours: make bundle PYTHONS=X.Y"
 }
 
 apt_line() {
@@ -56,6 +73,8 @@ reason_in_log() {
     last=$(tac "$install_log" | sed '/^## /q')
     if grep -qi 'no space left on device' <<<"$last"; then
         echo "the disk is full"
+    elif [ "$offline" = yes ] && grep -qi 'no matching distribution' <<<"$last"; then
+        echo "the bundle has nothing that fits this machine: $(grep -i 'no matching distribution' <<<"$last" | head -n 1 | cut -c 1-200)"
     elif grep -qiE 'temporary failure in name resolution|name or service not known|connection refused|network is unreachable|NewConnectionError|from versions: none|timed out|ProxyError' <<<"$last"; then
         echo "the network cannot be reached"
     else
@@ -85,14 +104,27 @@ make_environment() {
     rm -rf -- "$folder"
     mkdir -p -- "$prefix/venvs"
     create_venv "$folder"
-    logged "$what could not be installed" \
-        "$folder/bin/python" -m pip --no-input --disable-pip-version-check install --quiet "$@"
+    logged "$what could not be installed" pip_install "$folder" "$@"
     : >"$folder/.complete"
+}
+
+# Installs into an environment; WHEEL is the pip to do it with, where the environment has none yet.
+pip_install() {
+    local command=("$1/bin/python" -m pip --no-input --disable-pip-version-check install --quiet)
+    shift
+    if [ "$offline" = yes ]; then
+        bundle_pip "${command[@]}" --no-index --find-links "$bundle/wheels" "$@"
+    else
+        "${command[@]}" "$@"
+    fi
 }
 
 create_venv() {
     local folder=$1
-    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if [ "$offline" = yes ]; then
+        bare_venv "$folder"
+        pip_from_wheel "$folder" "$(find "$bundle/wheels" -name 'pip-*.whl')"
+    elif "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         bare_venv "$folder"
         logged "pip could not be installed" "$folder/bin/python" -m ensurepip --default-pip
     else
@@ -104,6 +136,11 @@ create_venv() {
 bare_venv() {
     logged "no virtual environment could be made" "$python" -m venv --without-pip "$1"
 }
+
+pip_from_wheel() (
+    export PYTHONPATH=$2
+    logged "pip could not be installed" pip_install "$1" pip
+)
 
 # Debian splits ensurepip off into python3-venv. Its wheel of pip alone does the same, and needs no root.
 create_venv_without_ensurepip() {
@@ -119,8 +156,7 @@ create_venv_without_ensurepip() {
     fi
     wheel=$(find "$packages/unpacked" -name 'pip-*.whl' | head -n 1)
     bare_venv "$folder"
-    logged "pip could not be installed" env PYTHONPATH="$wheel" "$folder/bin/python" -m pip \
-        --no-input --disable-pip-version-check install --quiet pip
+    pip_from_wheel "$folder" "$wheel"
     rm -rf -- "$packages"
 }
 
@@ -135,7 +171,7 @@ install_supervisor() {
 }
 
 install_components() {
-    "$source_dir/deploy/native/components.sh" "$prefix" victoria-metrics vmagent vmalert alertmanager amtool 2>&1 9>&- | tee -a "$install_log" |
+    "$source_dir/deploy/native/components.sh" "$prefix" "${component_names[@]}" 2>&1 9>&- | tee -a "$install_log" |
         sed -u '/^components.sh: error: /d; s/^/    /' && return 0
     die "$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1 | grep . || reason_in_log)"
 }
@@ -198,6 +234,7 @@ simulator_fingerprint() (
 install_simulator() {
     simulator=$prefix/simulator-$(simulator_fingerprint)
     [ ! -e "$simulator/libnvidia-ml.so.1" ] || return 0
+    [ "$offline" = no ] || ! driver_from_bundle || return 0
     need_compiler
     # Built where no path has a space, which make would take for two.
     build=$(mktemp -d "${TMPDIR:-/tmp}/gpuglass-build.XXXXXX")
@@ -215,6 +252,7 @@ remove_build() {
 
 need_compiler() {
     command -v make >/dev/null && command -v cc >/dev/null && return 0
+    [ "$offline" = no ] || die "--offline: the bundle's stand-in driver does not run here, and there is no C compiler to build another"
     say "    installing a C compiler"
     install_packages gcc libc6-dev make >>"$install_log" 2>&1 9>&- ||
         die "--demo builds a stand-in driver and needs a C compiler; as root: $(apt_line gcc libc6-dev make)"

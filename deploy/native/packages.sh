@@ -2,6 +2,15 @@
 # Packages of the distribution, downloaded and unpacked privately: own lists, own cache, own folder, so that it
 # works for an ordinary user and nothing of the system is touched. To be sourced.
 
+# The architecture, as packages and releases spell it.
+machine() {
+    case $(uname -m) in
+    x86_64) echo amd64 ;;
+    aarch64 | arm64) echo arm64 ;;
+    *) uname -m ;;
+    esac
+}
+
 # The machine's own mirror: "URI [KEYRING]" of the first source that carries the suite CODENAME. FOLDER is apt's.
 package_mirror() {
     local suite=$1 folder=${2:-/etc/apt}
