@@ -5,7 +5,8 @@ set -euo pipefail
 
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly source_dir
-for part in deploy/native/{settings,packages,install,supervise,native,worker}.sh deploy/docker/docker.sh deploy/{show,offline}.sh; do
+for part in deploy/native/{settings,packages,install,programs,supervisor,native,worker}.sh \
+    deploy/systemd/systemd.sh deploy/docker/docker.sh deploy/{show,offline}.sh; do
     # shellcheck source=/dev/null
     . "$source_dir/$part"
 done
@@ -18,6 +19,8 @@ prefix=$source_dir/.gpuglass
 install_log='' keep_log=no installing=no
 step_number=0 step_count=0
 python='' venv='' supervisor='' simulator='' build=''
+# Who runs the programs of a native install: supervisor or systemd.
+runner=''
 
 usage() {
     cat <<'USAGE'
@@ -165,7 +168,7 @@ finish() {
     if [ "$code" != 0 ] && [ "$installing" = yes ]; then
         remove_build
         remove_leftovers
-        [ -e "$prefix/run/installed" ] || [ -n "$(supervisor_pid)" ] || remove_install
+        [ -e "$prefix/run/installed" ] || current_runner >/dev/null || remove_install
     fi
     [ "$keep_log" = yes ] || rm -f -- "$install_log"
     rm -f -- "$install_log.told"
@@ -244,6 +247,7 @@ write_own_target() {
 # Everything but the data; the marker stays with them, so that a later install finds them again.
 remove_install() {
     local in_volumes=no
+    systemd_remove
     [ "$(saved_engine)" != docker ] || [ -z "$(saved_storage)" ] || in_volumes=yes
     rm -rf -- "${prefix:?}"/{bin,log,run,venvs,web,.lock} "$prefix"/simulator-* "$prefix"/grafana-* "$prefix"/*.part
     rm -f -- "$prefix/data/this-node.yml.new"
@@ -254,6 +258,7 @@ remove_data() {
     rm -rf -- "$prefix/data"
     rm -f -- "$prefix/.gpuglass-install"
     rmdir -- "$prefix" 2>/dev/null || true
+    remove_user
 }
 
 # Our own targets file goes where nothing answers on it any more, unless a user made it theirs.
@@ -273,7 +278,7 @@ uninstall() {
     if [ "$(saved_engine)" = docker ]; then
         docker_uninstall
     else
-        stop_supervisor || true
+        supervisor_remove
     fi
     [ "$purge" = no ] || remove_own_target
     remove_install

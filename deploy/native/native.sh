@@ -8,6 +8,7 @@ install_native() {
     [ "$demo" = no ] || step_count=6
     umask 022
     claim_prefix
+    choose_runner
     python=$(find_python)
     choose_grafana
     remove_leftovers
@@ -24,7 +25,7 @@ install_native() {
         install_simulator
     fi
     step "Python environment"
-    install_supervisor
+    [ "$runner" != supervisor ] || install_supervisor
     install_package
     step "Programs"
     install_programs
@@ -34,14 +35,14 @@ install_native() {
     write_own_target
     bring_up
     step "Data"
-    show_data 60s || die "no data arrived within a minute; $prefix/bin/gpuglass doctor says why, and the logs in $prefix/log"
+    show_data 60s || die "no data arrived within a minute; $prefix/bin/gpuglass doctor says why, and $("${runner}_log" NAME) of each program"
     await_grafana
     show_addresses
 }
 
 # Programs whose supervisor was killed: they hold the ports, and nobody looks after them.
 end_orphans() {
-    supervisor_pid >/dev/null || ! stop_supervisor || say "Ended what an earlier run had left behind."
+    supervisor_running || ! supervisor_stop || say "Ended what an earlier run had left behind."
 }
 
 install_programs() {
@@ -58,18 +59,43 @@ choose_grafana() {
     [ "$role" = worker ] || [ "${setting[GPUGLASS_GRAFANA]}" = no ] || grafana=yes
 }
 
+# Who runs the programs: systemd, or else a supervisor of this install's own.
+choose_runner() {
+    runner=supervisor
+    if systemd_usable; then runner=systemd; fi
+}
+
+# Who runs those of this install now; fails where nobody does.
+current_runner() {
+    local candidate
+    for candidate in supervisor systemd; do
+        if "${candidate}_running"; then
+            echo "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# An install that goes over to systemd, or away from it, keeps its data.
+leave_other_runner() {
+    local other
+    for other in supervisor systemd; do
+        [ "$other" = "$runner" ] || "${other}_remove"
+    done
+}
+
 bring_up() {
-    local header changed=no
-    header=$(render "$source_dir/deploy/native/supervisord.conf")
-    [[ $(cat "$prefix/run/supervisord.conf" 2>/dev/null) == "$header"* ]] || stop_supervisor || true
-    ! write_configuration || changed=yes
+    local changed=no
+    leave_other_runner
+    ! "${runner}_write" || changed=yes
     save_run
-    if ! supervisor_pid >/dev/null; then
+    if ! "${runner}_running"; then
         step "Starting $(programs | sed 's/ /, /g')"
-        start_supervisor
+        "${runner}_start"
     elif [ "$changed" = yes ]; then
         step "Restarting what changed"
-        update_supervisor
+        "${runner}_update"
     else
         step "Already running, nothing changed"
     fi
@@ -77,19 +103,41 @@ bring_up() {
     remove_outdated
 }
 
+all_running() {
+    local states
+    states=$("${runner}_states")
+    [ -n "$states" ] && ! grep -qv ' RUNNING$' <<<"$states"
+}
+
+wait_for_programs() {
+    local name state
+    wait_until 30 all_running && return 0
+    read -r name state < <("${runner}_states" | grep -v ' RUNNING$') || die "the $runner does not answer"
+    die "$name does not stay up ($state): $("${runner}_last_words" "$name"); see $("${runner}_log" "$name")"
+}
+
+wait_until() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.2
+    done
+}
+
 # Its first start makes a database. All else works without it.
 await_grafana() {
     [ "$grafana" = no ] || wait_until 60 answers "http://127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}/api/health" ||
-        say "Grafana does not answer yet; see $prefix/log/grafana.log"
+        say "Grafana does not answer yet; see $("${runner}_log" grafana)"
 }
 
 native_status() {
     local code=0
-    supervisor_pid >/dev/null || {
+    runner=$(current_runner) || {
         say "gpuglass is installed in $prefix and not running; ./setup.sh --$(saved role) starts it"
         return 1
     }
-    program_states || true
+    "${runner}_states" || true
     all_running || code=1
     say
     venv=$(installed_venv)
@@ -100,11 +148,12 @@ native_status() {
 
 # The environment that the programs run from.
 installed_venv() {
-    sed -n 's|^command=.*"\([^"]*\)/bin/gpuglass".*|\1|p' "$prefix/run/supervisord.conf" | head -n 1
+    sed -n "s|^exec '\(.*\)/bin/gpuglass' .*|\1|p" "$prefix/bin/gpuglass"
 }
 
 native_stop() {
-    if stop_supervisor; then
+    runner=$(current_runner) || runner=supervisor
+    if "${runner}_stop"; then
         say "Stopped."
     else
         say "Nothing was running."
@@ -121,7 +170,7 @@ check_disk() {
 # Looks at the ports that this run will open, except those that our own programs hold already.
 check_ports() {
     local program name port wanted=() owner states=''
-    ! supervisor_pid >/dev/null || states=$(program_states)
+    ! states=$(current_runner) || states=$("${states}_states")
     for program in $(programs); do
         name=$(port_setting "$program")
         port=${setting[$name]}

@@ -308,7 +308,7 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         set -euo pipefail
         source_dir={REPOSITORY} role=host demo=no prefix={tmp_path}
         usage_error() {{ echo "$*" >&2; exit 2; }}
-        . deploy/native/settings.sh; . deploy/native/supervise.sh; . deploy/docker/docker.sh
+        . deploy/native/settings.sh; . deploy/native/programs.sh; . deploy/docker/docker.sh
         grafana=yes
         load_settings /nonexistent
         compose config

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 PROVISIONING = ROOT / "grafana/provisioning"
 START = ROOT / "grafana/start.sh"
-NATIVE = (ROOT / "deploy/native/supervise.sh").read_text()
+NATIVE = (ROOT / "deploy/native/programs.sh").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.host.yml").read_text())
 OUR_NAME = re.compile(r"\$\{?(GPUGLASS_[A-Z0-9_]+)")
 # Grafana takes any setting from a variable of the section's and its own name.

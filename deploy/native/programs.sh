@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Writes the supervisor's configuration and drives it. To be sourced.
+# What an install runs and how: the programs of a role, the command line and the environment of each. Who starts
+# them is another's affair: supervisor.sh and ../systemd/systemd.sh. To be sourced.
 
 demo_scenario=$source_dir/simulator/scenarios/demo.conf
 
@@ -28,11 +29,6 @@ render() {
     printf '%s\n' "$text"
 }
 
-# The supervisor expands %(name)s in its configuration. Paths hold no percent sign: it expands some of them twice.
-escaped() {
-    printf '%s' "${1//%/%%}"
-}
-
 # A worker is scraped from elsewhere; everything else stays on this machine.
 listen_address() {
     if [ "$role" = worker ]; then echo 0.0.0.0; else echo 127.0.0.1; fi
@@ -41,7 +37,12 @@ listen_address() {
 # What starts the exporter in a demo: the rest of its command line follows.
 demo_starter() {
     [ "$demo" = no ] ||
-        printf '"%s" ' "$venv/bin/python" "$source_dir/deploy/demo.py" "$demo_scenario" "$prefix/run/demo.conf"
+        printf '"%s" ' "$venv/bin/python" "$source_dir/deploy/demo.py" "$demo_scenario" "$(scratch)/demo.conf"
+}
+
+# Where the exporter may write what it needs while it runs.
+scratch() {
+    if [ "$runner" = systemd ]; then echo "$runtime_folder"; else echo "$prefix/run"; fi
 }
 
 # The part of the exporter's command line that names its web configuration.
@@ -111,7 +112,7 @@ external_path() {
     [ -z "$(dashboard_url)" ] || echo gpu-fleet
 }
 
-# SETUP_REVISION makes the supervisor restart a program whose files changed while its command line did not.
+# KEY=VALUE lines. SETUP_REVISION has a program restarted whose files changed while its command line did not.
 program_environment() {
     case $1 in
     exporter)
@@ -146,7 +147,7 @@ grafana_settings() {
     environment_line SETUP_REVISION "$(cat "$prefix/bin/grafana" "$source_dir"/grafana/{grafana.ini,start.sh} "$source_dir"/grafana/provisioning/*/*.yml | fingerprint)"
     environment_line GF_SERVER_HTTP_PORT "${setting[GPUGLASS_GRAFANA_PORT]}"
     environment_line GF_PATHS_DATA "$prefix/data/grafana"
-    environment_line GF_PATHS_LOGS "$prefix/log"
+    environment_line GF_PATHS_LOGS "$prefix/data/grafana/log"
     environment_line GF_PATHS_PLUGINS "$prefix/data/grafana/plugins"
     environment_line GF_PATHS_PROVISIONING "$source_dir/grafana/provisioning"
     environment_line GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH "$source_dir/grafana/dashboards/gpu-fleet.json"
@@ -190,121 +191,5 @@ keeper_settings() {
 }
 
 environment_line() {
-    printf '    %s="%s",\n' "$1" "$(escaped "$2")"
-}
-
-supervisor_configuration() {
-    local program
-    render "$source_dir/deploy/native/supervisord.conf"
-    for program in $(programs); do
-        printf '\n'
-        render "$source_dir/deploy/native/programs/$program.conf"
-        printf 'stdout_logfile=%s\n' "$prefix/log/$program.log"
-        cat "$source_dir/deploy/native/programs/common.inc"
-        printf 'environment=\n%s\n' "$(program_environment "$program" | sed '$ s/,$//')"
-    done
-}
-
-# Writes the configuration in place; says whether anything became different.
-write_configuration() {
-    local file=$prefix/run/supervisord.conf
-    supervisor_configuration >"$file.new" || die "$file cannot be written"
-    if cmp -s "$file.new" "$file"; then
-        rm -f -- "$file.new"
-        return 1
-    fi
-    mv -f -- "$file.new" "$file"
-}
-
-supervisorctl() {
-    local folder
-    folder=$(find "$prefix/venvs" -maxdepth 1 -name 'supervisor-*' 2>/dev/null | head -n 1)
-    "$folder/bin/supervisorctl" -c "$prefix/run/supervisord.conf" "$@"
-}
-
-# The process id of this install's supervisor; a stale file, or a number that now belongs to another, does not count.
-supervisor_pid() {
-    local pid command
-    pid=$(cat "$prefix/run/supervisord.pid" 2>/dev/null) || return 1
-    [[ $pid =~ ^[1-9][0-9]*$ ]] || return 1
-    command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
-    [[ $command == *supervisord*"$prefix/run/supervisord.conf"* ]] || return 1
-    echo "$pid"
-}
-
-start_supervisor() {
-    local name unset=()
-    for name in $(compgen -v GPUGLASS_); do
-        unset+=(-u "$name")
-    done
-    chmod 700 "$prefix/run"
-    logged "the supervisor did not start" env "${unset[@]}" "$supervisor/bin/supervisord" -c "$prefix/run/supervisord.conf"
-    wait_until 10 supervisor_answers || die "the supervisor does not answer; see $prefix/log/supervisord.log"
-}
-
-supervisor_answers() {
-    supervisorctl pid >/dev/null 2>&1
-}
-
-# Restarts what changed, and nothing else.
-update_supervisor() {
-    logged "the supervisor refused its new configuration" supervisorctl update
-}
-
-wait_until() {
-    local deadline=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.2
-    done
-}
-
-# "NAME STATE" of each program.
-program_states() {
-    supervisorctl status 2>/dev/null | awk '{ print $1, $2 }'
-}
-
-all_running() {
-    local states
-    states=$(program_states)
-    [ -n "$states" ] && ! grep -qv ' RUNNING$' <<<"$states"
-}
-
-wait_for_programs() {
-    local name state
-    wait_until 30 all_running && return 0
-    read -r name state < <(program_states | grep -v ' RUNNING$') || die "the supervisor does not answer"
-    die "$name does not stay up ($state): $(last_log_line "$name"); see $prefix/log/$name.log"
-}
-
-last_log_line() {
-    tail -n 50 "$prefix/log/$1.log" 2>/dev/null | grep . | tail -n 1 | cut -c 1-300 || true
-}
-
-# Ends the supervisor and everything under it; returns when they are gone. Fails when there was nothing to end.
-stop_supervisor() {
-    local pid found=no
-    if pid=$(supervisor_pid); then
-        found=yes
-        kill -TERM "$pid" 2>/dev/null || true
-        wait_until 90 gone "$pid" || die "the supervisor (process $pid) does not end; see $prefix/log/supervisord.log"
-    fi
-    for pid in $(supervised_pids); do
-        found=yes
-        kill -TERM "$pid" 2>/dev/null || true
-        wait_until 60 gone "$pid" || die "process $pid of $prefix does not end"
-    done
-    [ "$found" = yes ]
-}
-
-# The processes that this install's supervisor started, by the mark that it leaves in their environment. They outlive
-# a supervisor that was killed.
-supervised_pids() {
-    grep -lzxF "SUPERVISOR_SERVER_URL=unix://$prefix/run/supervisor.sock" /proc/[0-9]*/environ 2>/dev/null |
-        cut -d / -f 3 || true
-}
-
-gone() {
-    ! kill -0 "$1" 2>/dev/null
+    printf '%s=%s\n' "$1" "$2"
 }
