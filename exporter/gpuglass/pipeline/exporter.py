@@ -219,12 +219,23 @@ class Exporter:
         if path is None or not self._settings.groups:
             return None
         try:
-            log = KernelLog(path, lambda gpu, xid, time: self._xids.add(gpu, xid, 1, time))
+            log = KernelLog(
+                path,
+                lambda gpu, xid, time: self._xids.add(gpu, xid, 1, time),
+                self._kernel_log_is,
+            )
         except OSError as error:
-            self._xids.hidden_by_kernel(errno.errorcode.get(error.errno or 0, "error").lower())
+            self._kernel_log_is(errno.errorcode.get(error.errno or 0, "error").lower())
             return None
-        self._xids.told_by_kernel()
+        self._kernel_log_is("")
         return log
+
+    def _kernel_log_is(self, why: str) -> None:
+        """Take why the kernel log cannot be read; empty if it can."""
+        if why:
+            self._xids.hidden_by_kernel(why)
+        else:
+            self._xids.told_by_kernel()
 
     def _is_old(self, now: float) -> bool:
         """Whether there are news that are not on the page, or its ages are."""
