@@ -19,6 +19,12 @@ CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 BUSYBOX = Path("/bin/busybox")
 PYTHON_SUITE = "trixie"
 PYTHON_PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
+# The newest suite whose systemd takes both versions of cgroups, as this machine may have either.
+SYSTEMD_SUITE = "bookworm"
+SYSTEMD_PACKAGES = (
+    *("ca-certificates", "dbus", "openssl", "procps", "python3", "python3-venv"),
+    *("systemd", "systemd-sysv"),
+)
 MACHINE_PACKAGES = ("docker.io", "docker-cli", "docker-compose", "iptables", "procps")
 
 Docker = Callable[..., str]
@@ -73,10 +79,7 @@ def build_grafana(docker: Docker, work: Path, image: str) -> None:
 
 def build_python(docker: Docker, work: Path, cache: Path, image: str) -> None:
     """Build the stand-in for Python's image: Debian with its Python, and this machine's CAs."""
-    cache.mkdir(parents=True, exist_ok=True)
-    archive = cache / f"{PYTHON_SUITE}-python.tar"
-    if not archive.exists():
-        _bootstrap(archive)
+    archive = _bootstrap(cache / f"{PYTHON_SUITE}-python.tar", PYTHON_SUITE, PYTHON_PACKAGES)
     docker("import", str(archive), "stand-in/debian")
     folder = work / "python"
     folder.mkdir()
@@ -85,6 +88,21 @@ def build_python(docker: Docker, work: Path, cache: Path, image: str) -> None:
         f"FROM stand-in/debian\nCOPY {CA_BUNDLE.name} {CA_BUNDLE}\n"
         "RUN ln -s python3 /usr/bin/python && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED\n"
         'CMD ["python3"]\n'
+    )
+    docker("build", "--quiet", "--tag", image, str(folder))
+
+
+def build_systemd(docker: Docker, work: Path, cache: Path, image: str) -> None:
+    """Build a machine whose first process is systemd, with this machine's CAs."""
+    packages = hashlib.sha256(" ".join(SYSTEMD_PACKAGES).encode()).hexdigest()[:12]
+    archive = cache / f"{SYSTEMD_SUITE}-systemd-{packages}.tar"
+    docker("import", str(_bootstrap(archive, SYSTEMD_SUITE, SYSTEMD_PACKAGES)), "stand-in/systemd")
+    folder = work / "systemd"
+    folder.mkdir()
+    shutil.copy(CA_BUNDLE, folder)
+    (folder / "Dockerfile").write_text(
+        f"FROM stand-in/systemd\nCOPY {CA_BUNDLE.name} {CA_BUNDLE}\n"
+        'STOPSIGNAL SIGRTMIN+3\nCMD ["/sbin/init"]\n'
     )
     docker("build", "--quiet", "--tag", image, str(folder))
 
@@ -132,17 +150,20 @@ def build_registry(docker: Docker, work: Path, cache: Path, image: str) -> None:
     _build(docker, root, image, [f"ENTRYPOINT {serve}", "VOLUME /registry"])
 
 
-def _bootstrap(archive: Path) -> None:
-    """Make a small Debian out of packages, from where this machine has its own."""
+def _bootstrap(archive: Path, suite: str, packages: Iterable[str]) -> Path:
+    """Make a small Debian out of packages, from where this machine has its own, once for all."""
+    if archive.exists():
+        return archive
+    archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_name(f"{archive.name}.part.tar")
     without = [f"path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
     subprocess.run(
         [
             "mmdebstrap",
             "--variant=minbase",
-            f"--include={','.join(PYTHON_PACKAGES)}",
+            f"--include={','.join(packages)}",
             *(f"--dpkgopt={option}" for option in without),
-            PYTHON_SUITE,
+            suite,
             str(part),
             _mirror(),
         ],
@@ -150,7 +171,7 @@ def _bootstrap(archive: Path) -> None:
         capture_output=True,
         text=True,
     )
-    part.rename(archive)
+    return part.rename(archive)
 
 
 def _mirror() -> str:

@@ -24,14 +24,13 @@ NETWORK = "site"
 PYTHON, MACHINE, REGISTRY = "python:3.13-slim", "stand-in/machine", "stand-in/registry"
 MIRROR_NAME = "registry:5000"
 MIRROR = f"http://{MIRROR_NAME}"
-# An engine needs much of what a machine has, and no more than that.
-_MACHINE_RIGHTS = (
+# An engine, or systemd, needs much of what a machine has, and no more than that.
+MACHINE_RIGHTS = (
     "--cap-add=ALL",
     "--cap-drop=SYS_RESOURCE",
     "--security-opt=seccomp=unconfined",
     "--security-opt=apparmor=unconfined",
     "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-    "--env=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1",
 )
 _ASK = """\
 import sys, urllib.error, urllib.request
@@ -98,20 +97,7 @@ class Site:
             self.engine.docker("push", "--quiet", f"{self.registry}/{path}")
 
     def machine(self, name: str) -> "Machine":
-        """Start a machine."""
-        return Machine(self, name)
-
-
-class Machine:
-    """A machine with an engine that answers; what is asked of it is asked inside."""
-
-    folder = "/opt/gpuglass"
-    command = f"{folder}/.gpuglass/bin/gpuglass"
-
-    def __init__(self, site: Site, name: str) -> None:
-        self._engine, self.name = site.engine, name
-        self._place = "/"
-        self.files: list[str] = []
+        """Start a machine with an engine, which answers."""
         server = _name_server()
         # As systemd makes it: what is mounted later is seen in containers too.
         start = "mount --make-rshared / && exec dockerd"
@@ -119,15 +105,46 @@ class Machine:
         flags = (
             f"{gpus} --dns={server} --registry-mirror={MIRROR} --insecure-registry={MIRROR_NAME}"
         )
-        self._engine.docker(
-            *("run", "--detach", f"--network={NETWORK}", f"--dns={server}", *_MACHINE_RIGHTS),
-            *(f"--name={name}", f"--hostname={name}", "--volume=/var/lib/docker", MACHINE),
+        started = Machine(
+            self.engine,
+            name,
+            *(f"--network={NETWORK}", f"--dns={server}", "--volume=/var/lib/docker"),
+            *("--env=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1", MACHINE),
             *("sh", "-c", f"{start} {flags}"),
         )
+        started.wait("docker", "info")
+        return started
+
+
+class Machine:
+    """A machine of its own; what is asked of it is asked inside.
+
+    Args:
+        engine: The engine that runs it.
+        name: Its name, also as a host.
+        run: What else ``docker run`` is told.
+    """
+
+    folder = "/opt/gpuglass"
+
+    def __init__(self, engine: Engine, name: str, *run: str) -> None:
+        self._engine, self.name = engine, name
+        self._place = "/"
+        self.files: list[str] = []
+        named = (f"--name={name}", f"--hostname={name}")
+        engine.docker("run", "--detach", *named, *MACHINE_RIGHTS, *run)
+
+    def wait(self, *command: str) -> None:
+        """Wait until a command succeeds."""
         deadline = time.monotonic() + 60
-        while self.try_run("docker", "info")[0]:
-            assert time.monotonic() < deadline, self._engine.docker("logs", name)
+        while self.try_run(*command)[0]:
+            assert time.monotonic() < deadline, self._engine.docker("logs", self.name)
             time.sleep(0.2)
+
+    @property
+    def command(self) -> str:
+        """The installed command."""
+        return f"{self.folder}/.gpuglass/bin/gpuglass"
 
     @property
     def address(self) -> str:
