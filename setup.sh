@@ -6,7 +6,7 @@ set -euo pipefail
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly source_dir
 for part in deploy/native/{settings,packages,install,programs,supervisor,native,worker}.sh \
-    deploy/systemd/systemd.sh deploy/docker/docker.sh deploy/{show,offline}.sh; do
+    deploy/systemd/systemd.sh deploy/docker/docker.sh deploy/{access,show,offline}.sh; do
     # shellcheck source=/dev/null
     . "$source_dir/$part"
 done

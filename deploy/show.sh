@@ -34,7 +34,8 @@ victoriametrics_url() {
 show_data() {
     local wait=$1
     case $(saved role) in
-    single-node) "$venv/bin/gpuglass" status --victoriametrics.url "$(victoriametrics_url)" --wait "$wait" ;;
+    single-node) "$venv/bin/gpuglass" status --victoriametrics.url "$(victoriametrics_url)" \
+        --password-file "$(password_file)" --wait "$wait" ;;
     host)
         wait_until "${wait%s}" answers "$(victoriametrics_url)/health" || return 1
         say_host_answers
@@ -50,8 +51,9 @@ say_host_answers() {
         say "Nobody is told of alerts yet: see victoriametrics/alertmanager/README.md"
 }
 
+# With a file as the second argument: to those who know the password in it.
 answers() {
-    "$venv/bin/python" "$source_dir/deploy/native/answers.py" "$1" 2>/dev/null
+    "$venv/bin/python" "$source_dir/deploy/native/answers.py" "$@" 2>/dev/null
 }
 
 show_addresses() {
@@ -64,14 +66,15 @@ show_addresses() {
 
 show_host_addresses() {
     show_grafana
-    say "PromQL:    $(victoriametrics_url)/api/v1/query?query=up"
+    say "PromQL:    curl -u \"gpuglass:\$($(printf %q "$prefix/bin/gpuglass") password)\" '$(victoriametrics_url)/api/v1/query?query=up'"
     # A package of the distribution may lack it.
-    { [ -n "$venv" ] && ! answers "$(victoriametrics_url)/vmui/"; } || say "Browse:    $(victoriametrics_url)/vmui/"
+    { [ -n "$venv" ] && ! answers "$(victoriametrics_url)/vmui/" "$(password_file)"; } || say "Browse:    $(victoriametrics_url)/vmui/"
     [ "$(saved GPUGLASS_STORAGE)" != tiered ] ||
         say "Tiers:     http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1M_PORT)/ (minutes)," \
             "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1H_PORT)/ (hours)"
     say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
     say "Alerts:    http://127.0.0.1:$(saved GPUGLASS_ALERTMANAGER_PORT)/"
+    say "Password:  of these, user gpuglass: $(where_password_is)"
     [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
     say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
     say "Enrol:     $prefix/bin/gpuglass enrol NODE   (what to type there, for TLS and a password)"
@@ -80,7 +83,7 @@ show_host_addresses() {
 
 show_grafana() {
     if [ "$(saved grafana)" = yes ]; then
-        say "Grafana:   http://127.0.0.1:$(saved GPUGLASS_GRAFANA_PORT)/ (user admin, password: $(where_password_is))"
+        say "Grafana:   http://127.0.0.1:$(saved GPUGLASS_GRAFANA_PORT)/ (user admin, password: $(where_grafanas_password_is))"
     elif [ "$(saved role)" = host ]; then
         say "Grafana:   not here; each node shows itself at http://NODE:9400/"
     else
@@ -89,6 +92,14 @@ show_grafana() {
 }
 
 where_password_is() {
+    if [ "$(saved_engine)" = docker ]; then
+        echo "$prefix/bin/gpuglass password"
+    else
+        password_file
+    fi
+}
+
+where_grafanas_password_is() {
     if [ "$(saved_engine)" = docker ]; then
         echo "docker compose -p gpuglass exec grafana cat /var/lib/grafana/admin-password"
     else

@@ -16,7 +16,13 @@ if [ ! -s "$password" ] && [ ! -e "$GF_PATHS_DATA/grafana.db" ]; then
 fi
 umask 027
 
-# Grafana reads the file itself, so that the password is in nobody's environment.
+# Grafana reads the files itself, so that no password is in anybody's environment.
 GF_SECURITY_ADMIN_PASSWORD="\$__file{$password}"
 export GF_SECURITY_ADMIN_PASSWORD
+if [ -n "${GPUGLASS_PASSWORD_FILE:-}" ]; then
+    # For the data sources, and for who reads Grafana's own metrics.
+    GPUGLASS_PASSWORD="\$__file{$GPUGLASS_PASSWORD_FILE}"
+    GF_METRICS_BASIC_AUTH_PASSWORD=$GPUGLASS_PASSWORD
+    export GPUGLASS_PASSWORD GF_METRICS_BASIC_AUTH_PASSWORD
+fi
 exec "$@"

@@ -179,7 +179,11 @@ COMMAND
 command_options() {
     {
         command_settings | sed 's/^/--env /'
-        [ "$role" = worker ] || echo "--mount type=volume,src=gpuglass_tls,dst=/var/lib/gpuglass/tls,readonly"
+        [ "$role" = worker ] || {
+            echo "--mount type=volume,src=gpuglass_tls,dst=/var/lib/gpuglass/tls,readonly"
+            echo "--mount type=volume,src=gpuglass_access,dst=/var/lib/gpuglass/access,readonly"
+            echo "--env GPUGLASS_PASSWORD_FILE=/var/lib/gpuglass/access/password"
+        }
         echo "--env GPUGLASS_TLS_DIR=/var/lib/gpuglass/tls"
         echo "--env GPUGLASS_GRAFANA_PASSWORD_FILE=/dev/stdin"
     } | sed 's/.*/        & \\/'

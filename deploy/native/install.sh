@@ -200,6 +200,7 @@ $({
         echo "GPUGLASS_TARGETS_DIR=$source_dir/victoriametrics/targets"
         echo "GPUGLASS_SCRAPE_CONFIG=$source_dir/victoriametrics/scrape.yml"
         echo "GPUGLASS_TLS_DIR=$prefix/data/tls"
+        echo "GPUGLASS_PASSWORD_FILE=$(password_file)"
         echo "GPUGLASS_GRAFANA_PASSWORD_FILE=$prefix/data/grafana/admin-password"
     } | sed -E 's/^([A-Z0-9_]+)=(.*)/: "${\1:=\2}"; export \1/')
 exec '$venv/bin/gpuglass' "\$@"

@@ -31,6 +31,7 @@ install_native() {
     install_programs
     step "Configuration"
     store_web
+    store_password
     write_command
     write_own_target
     bring_up

@@ -22,6 +22,9 @@ render() {
         *_PORT | *_NODE_NAME | *_RETENTION_1?) text=${text//@${name#GPUGLASS_}@/${setting[$name]}} ;;
         esac
     done
+    text=${text//@HTTP_USER@/$(http_user)}
+    text=${text//@PASSWORD_FILE@/$(password_file)}
+    text=${text//@ALERTMANAGER_WEB@/$(alertmanager_web)}
     text=${text//@RETENTION@/$(raw_retention)}
     text=${text//@MEMORY_PERCENT@/$(memory_percent)}
     text=${text//@EXTERNAL_URL@/$(external_url)}
@@ -128,10 +131,12 @@ program_environment() {
         environment_line GPUGLASS_SCRAPE_TIMEOUT "$(scrape_timeout)"
         environment_line GPUGLASS_TARGETS_PUBLISHED "$prefix/data/targets"
         environment_line GPUGLASS_TLS_DIR "$prefix/data/tls"
+        environment_line GPUGLASS_PASSWORD_FILE "$(password_file)"
         component_addresses
         ;;
     keeper)
         environment_line SETUP_REVISION 1
+        environment_line GPUGLASS_PASSWORD_FILE "$(password_file)"
         keeper_settings
         ;;
     grafana) grafana_settings ;;
@@ -144,7 +149,7 @@ program_environment() {
 
 # Its dashboards it reads again by itself.
 grafana_settings() {
-    environment_line SETUP_REVISION "$(cat "$prefix/bin/grafana" "$source_dir"/grafana/{grafana.ini,start.sh} "$source_dir"/grafana/provisioning/*/*.yml | fingerprint)"
+    environment_line SETUP_REVISION "$(cat "$prefix/bin/grafana" "$source_dir"/grafana/{grafana.ini,start.sh} "$source_dir"/grafana/provisioning/*/*.yml "$(password_file)" | fingerprint)"
     environment_line GF_SERVER_HTTP_PORT "${setting[GPUGLASS_GRAFANA_PORT]}"
     environment_line GF_PATHS_DATA "$prefix/data/grafana"
     environment_line GF_PATHS_LOGS "$prefix/data/grafana/log"
@@ -153,6 +158,7 @@ grafana_settings() {
     environment_line GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH "$source_dir/grafana/dashboards/gpu-fleet.json"
     environment_line GPUGLASS_DASHBOARDS "$source_dir/grafana/dashboards"
     environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
+    environment_line GPUGLASS_PASSWORD_FILE "$(password_file)"
     data_sources
 }
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.ports import free_port
+
+from gpuglass.keeper.http import basic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -65,6 +68,7 @@ class Clone:
         self.prefix = self.folder / ".gpuglass"
         self.ports = {program: free_port() for program in {*PROGRAMS, *TIERS, "grafana"}}
         self.first_output = ""
+        self.password = self.prefix / "data/access/password"
         self._cache = cache
         self._copy()
 
@@ -140,8 +144,25 @@ class Clone:
     def ask(self, program: str, path: str) -> Any:
         """What a program's API answers."""
         address = f"http://127.0.0.1:{self.ports[program]}{path}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        request = urllib.request.Request(address, headers=self.login())
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
+
+    def status(
+        self, program: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> int:
+        """The HTTP status with which a program answers."""
+        address = f"http://127.0.0.1:{self.ports[program]}{path}"
+        try:
+            request = urllib.request.Request(address, body, dict(headers))
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def login(self) -> dict[str, str]:
+        """The header that lets in who knows the installation's password."""
+        return basic("gpuglass", self.password.read_text().strip())
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode({"query": expression})

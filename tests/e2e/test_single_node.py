@@ -7,6 +7,7 @@ import re
 import signal
 import ssl
 import stat
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -15,7 +16,20 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.clone import GRAFANA, OWN_GRAFANA, PROGRAMS, REPOSITORY, TIERS, Clone, wait_for
+from tests.e2e.clone import (
+    GRAFANA,
+    NOBODY,
+    OWN_GRAFANA,
+    PROGRAMS,
+    REPOSITORY,
+    TIERS,
+    Clone,
+    as_ordinary_user,
+    is_root,
+    wait_for,
+)
+
+from gpuglass.keeper.http import basic
 
 DEMO = ("--single-node", "--demo", "--no-docker")
 RULES = REPOSITORY / "victoriametrics/rules"
@@ -120,7 +134,7 @@ def test_the_doctor_finds_a_new_install_well(running: Clone) -> None:
     found = wait_for("all is well", well, 240)
     for id in ("nvml", "hidepid", "exporter", "ports", "exposure", "targets", "series", "rules"):
         assert found[id] == "ok", id
-    for id in ("node-clocks", "test-alert", "disk"):
+    for id in ("passwords", "node-clocks", "test-alert", "disk"):
         assert found[id] == "ok", id
     assert (found["receivers"], found["rollups"]) == ("warning", "skipped")
     broken = running.command("doctor", "--alertmanager.url", "http://127.0.0.1:1")
@@ -130,12 +144,51 @@ def test_the_doctor_finds_a_new_install_well(running: Clone) -> None:
 
 
 def test_nobody_deletes_samples_by_a_link(running: Clone) -> None:
-    port = running.ports["victoria-metrics"]
-    url = f"http://127.0.0.1:{port}/api/v1/admin/tsdb/delete_series?match[]=nothing"
+    path = "/api/v1/admin/tsdb/delete_series?match[]=nothing"
     for key in ("", "&authKey=file:///proc/sys/kernel/random/uuid"):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(url + key, timeout=10)
-        assert refused.value.code == 401
+        for headers in ({}, running.login()):
+            assert running.status("victoria-metrics", path + key, headers) == 401
+
+
+def test_who_does_not_know_the_password_gets_nothing(running: Clone) -> None:
+    asked = {
+        "victoria-metrics": ("/api/v1/query?query=up", "/api/v1/export", "/vmui/", "/metrics"),
+        "vmagent": ("/targets", "/config", "/api/v1/import/prometheus", "/metrics"),
+        "vmalert": ("/", "/api/v1/rules", "/-/reload", "/metrics"),
+        "alertmanager": ("/", "/api/v2/silences", "/-/reload", "/metrics"),
+    }
+    wrong = basic("gpuglass", "gpuglass")
+    for program, paths in asked.items():
+        for path in paths:
+            for headers in ({}, wrong):
+                assert running.status(program, path, headers) == 401, (program, path)
+    written = running.status("victoria-metrics", "/api/v1/import/prometheus", {}, b"intruder 1")
+    assert written == 401
+    for program in ("victoria-metrics", "vmagent", "vmalert"):
+        assert running.status(program, "/health", {}) == 200
+
+
+def test_the_password_is_in_one_place_for_its_owner_alone(running: Clone) -> None:
+    password = running.password.read_text().strip()
+    found = running.password.stat()
+    assert stat.S_IMODE(found.st_mode) == 0o600
+    assert found.st_uid == (NOBODY if is_root() else os.getuid())
+    assert stat.S_IMODE(running.password.parent.stat().st_mode) == 0o700
+    search = ["grep", "-rlF", password, str(running.folder)]
+    holders = subprocess.run(search, capture_output=True, text=True, check=True).stdout
+    assert holders.splitlines() == [str(running.password)]
+    for pid in running.pids().values():
+        for name in ("cmdline", "environ"):
+            assert password.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def test_the_line_that_setup_shows_for_promql_works(running: Clone) -> None:
+    (line,) = re.findall(r"^PromQL: +(.+)$", running.first_output, re.MULTILINE)
+    done = subprocess.run(
+        as_ordinary_user(["bash", "-c", line]), capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["status"] == "success"
+    assert f"user gpuglass: {running.password}\n" in running.first_output
 
 
 def test_output_shows_steps_table_and_addresses(running: Clone) -> None:

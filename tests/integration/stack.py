@@ -22,6 +22,13 @@ PATIENCE = 60.0
 # What the keeper tells the rules.
 KWH_PRICE, GPU_HOUR_PRICE, PUE, KWH_CARBON = 0.31, 2.5, 1.25, 380.0
 
+# As with --insecure: whom nobody asks for a password may say anything.
+OPEN = {
+    "HTTP_USER": "",
+    "PASSWORD_FILE": "/proc/sys/kernel/ostype",
+    "ALERTMANAGER_WEB": "",
+}
+
 T = TypeVar("T")
 Labels = tuple[tuple[str, str], ...]
 Samples = list[tuple[float, float]]
@@ -54,13 +61,16 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def shipped_command(name: str, places: dict[str, str]) -> list[str]:
-    """The command line of a program, as deploy/native has it for the supervisor."""
+    """The command line of a program, as deploy/native has it for the supervisor.
+
+    Unless ``places`` say otherwise, it asks nobody for a password.
+    """
     text = (ROOT / "deploy/native/programs" / f"{name}.conf").read_text()
     text = text.partition("\ncommand=")[2]
     lines = text.splitlines()
     end = next(i for i, line in enumerate(lines[1:], 1) if not line.startswith(" "))
     command = " ".join(lines[:end])
-    for place, value in places.items():
+    for place, value in (OPEN | places).items():
         command = command.replace(f"@{place}@", value)
     assert "@" not in command, f"a place of {name}.conf that this test does not know: {command}"
     return shlex.split(command)
@@ -159,6 +169,7 @@ class Stack:
             GPUGLASS_SCRAPE_TIMEOUT=f"{900 * scrape_interval:g}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(self.published),
             GPUGLASS_TLS_DIR=str(self.tls_dir),
+            GPUGLASS_PASSWORD_FILE=OPEN["PASSWORD_FILE"],
             GPUGLASS_COST_KWH_PRICE=str(KWH_PRICE),
             GPUGLASS_COST_GPU_HOUR_PRICE=str(GPU_HOUR_PRICE),
             GPUGLASS_COST_CURRENCY="EUR",

@@ -91,7 +91,7 @@ def test_exposure(tmp_path: Path, table: str, address: str, status: Status) -> N
     row = "   0: {}:{:04X} 00000000:0000 {} 0 0 0 0 0 1\n"
     other = row.format("00000000", 22, "0A") + row.format("00000000", 8429, "01")
     put(tmp_path / "net" / table, head + other + row.format(address, 8429, "0A"))
-    told = "listening on other addresses than the loopback: vmagent"
+    told = "listening beyond the loopback without a password: vmagent"
     if status is Status.OK:
         told = "the host's programs listen on the loopback alone"
     assert is_(status, told, pipeline.exposure(Install(procfs=tmp_path)))

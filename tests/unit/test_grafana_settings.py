@@ -39,6 +39,8 @@ def test_what_the_files_ask_for_is_given_in_both_ways() -> None:
     asked = {
         name for path in PROVISIONING.glob("*/*.yml") for name in OUR_NAME.findall(path.read_text())
     }
+    # Which start.sh makes of the file's place.
+    asked = asked - {"GPUGLASS_PASSWORD"} | {"GPUGLASS_PASSWORD_FILE"}
     inside = set(COMPOSE["services"]["grafana"]["environment"])
     assert asked == {name for name in given_by_setup() if name.startswith("GPUGLASS_")}
     assert asked == {name for name in inside if name.startswith("GPUGLASS_")}
@@ -56,6 +58,8 @@ def test_data_sources_are_the_tiers() -> None:
     for source in sources:
         assert source["editable"] is False
         assert source["jsonData"]["httpMethod"] == "POST"
+        assert (source["basicAuth"], source["basicAuthUser"]) == (True, "gpuglass")
+        assert source["secureJsonData"] == {"basicAuthPassword": "${GPUGLASS_PASSWORD}"}
 
 
 def test_dashboards_cannot_be_changed_in_place() -> None:
@@ -64,11 +68,11 @@ def test_dashboards_cannot_be_changed_in_place() -> None:
     assert (provider["allowUiUpdates"], provider["disableDeletion"]) == (False, True)
 
 
-def start(data: Path) -> str:
+def start(data: Path, name: str = "GF_SECURITY_ADMIN_PASSWORD", **more: str) -> str:
     """What Grafana would be told."""
     done = subprocess.run(
-        ["sh", str(START), "sh", "-c", "echo $GF_SECURITY_ADMIN_PASSWORD"],
-        env={"PATH": "/usr/bin:/bin", "GF_PATHS_DATA": str(data)},
+        ["sh", str(START), "sh", "-c", f"echo ${name}"],
+        env={"PATH": "/usr/bin:/bin", "GF_PATHS_DATA": str(data), **more},
         capture_output=True,
         text=True,
         check=True,
@@ -89,6 +93,13 @@ def test_the_first_start_makes_a_password_that_stays(tmp_path: Path) -> None:
     assert password.read_text().strip() == first
     start(tmp_path / "another")
     assert (tmp_path / "another/admin-password").read_text().strip() != first
+
+
+def test_the_storage_s_password_is_told_by_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    for name in ("GPUGLASS_PASSWORD", "GF_METRICS_BASIC_AUTH_PASSWORD"):
+        assert start(tmp_path, name, GPUGLASS_PASSWORD_FILE=str(file)) == f"$__file{{{file}}}"
+        assert start(tmp_path, name) == ""
 
 
 def test_no_password_is_made_up_for_a_database_that_has_one(tmp_path: Path) -> None:

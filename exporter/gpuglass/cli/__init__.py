@@ -9,7 +9,7 @@ import gpuglass
 
 _COMMANDS = (
     *("serve", "config", "release"),
-    *("keeper", "targets", "enrol", "rules", "status", "doctor"),
+    *("keeper", "targets", "enrol", "rules", "status", "doctor", "password"),
     *("alerts", "alertmanager", "maintenance"),
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gpuglass.cli.settings import SettingsCommand
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.receivers.amtool import AmtoolError
 from gpuglass.keeper.receivers.check import Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import BaseError
@@ -49,13 +50,16 @@ def keeper_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def receivers_keeper(chosen: dict[str, Any], url: str, interval: float) -> ReceiversKeeper | None:
+def receivers_keeper(
+    chosen: dict[str, Any], url: str, interval: float, way: Way
+) -> ReceiversKeeper | None:
     """The duty that these options ask for, checked for the first time; None without a folder.
 
     Args:
         chosen: The values of the options.
         url: Where Alertmanager is.
         interval: Seconds between two checks.
+        way: How to get to Alertmanager.
 
     Raises:
         click.UsageError: An option is wrong.
@@ -64,7 +68,12 @@ def receivers_keeper(chosen: dict[str, Any], url: str, interval: float) -> Recei
     if published is None:
         return None
     keeper = ReceiversKeeper(
-        chosen["alertmanager_receivers"], published, chosen["alertmanager_amtool"], url, interval
+        chosen["alertmanager_receivers"],
+        published,
+        chosen["alertmanager_amtool"],
+        url,
+        interval,
+        way=way,
     )
     try:
         keeper.start()

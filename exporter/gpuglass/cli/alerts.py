@@ -12,9 +12,11 @@ from gpuglass.cli import history
 from gpuglass.cli.named import NamedAlert, find
 from gpuglass.cli.settings import SettingsCommand
 from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short, word
+from gpuglass.cli.storage import way_option
 from gpuglass.cli.tables import ago, aligned, moment
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alert, Alertmanager, Silence
+from gpuglass.keeper.http import Way
 
 _SEVERITIES = ("critical", "warning", "info")
 
@@ -57,10 +59,11 @@ class _Listed:
 
 @command.command("list", cls=SettingsCommand)
 @alertmanager_option
+@way_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
-def list_command(alertmanager_url: str, as_json: bool) -> None:
+def list_command(alertmanager_url: str, way: Way, as_json: bool) -> None:
     """Print each alert that fires, and what holds its messages back."""
-    listed = asked(alertmanager_url, _listed)
+    listed = asked(alertmanager_url, way, _listed)
     if as_json:
         click.echo(json.dumps({"alerts": [_as_json(entry) for entry in listed]}, indent=2))
     elif listed:
@@ -74,7 +77,10 @@ def list_command(alertmanager_url: str, as_json: bool) -> None:
 @click.option("--comment", required=True, help="What is being done about it.")
 @author_option
 @alertmanager_option
-def ack(alerts: tuple[str, ...], comment: str, author: str, alertmanager_url: str) -> None:
+@way_option
+def ack(
+    alerts: tuple[str, ...], comment: str, author: str, alertmanager_url: str, way: Way
+) -> None:
     """Acknowledge alerts: nobody is told of them again until they end.
 
     Each is silenced with your name and comment, and no other alert is. The keeper ends the silence
@@ -82,16 +88,17 @@ def ack(alerts: tuple[str, ...], comment: str, author: str, alertmanager_url: st
     """
     if not comment.strip():
         raise click.UsageError("--comment is empty; say what is being done")
-    for line in asked(alertmanager_url, lambda am: _acknowledge(am, alerts, author, comment)):
+    for line in asked(alertmanager_url, way, lambda am: _acknowledge(am, alerts, author, comment)):
         click.echo(line)
 
 
 @command.command(cls=SettingsCommand)
 @click.argument("alerts", metavar="ALERT...", nargs=-1, required=True, type=word)
 @alertmanager_option
-def unack(alerts: tuple[str, ...], alertmanager_url: str) -> None:
+@way_option
+def unack(alerts: tuple[str, ...], alertmanager_url: str, way: Way) -> None:
     """Take acknowledgements back: messages are sent again."""
-    for line in asked(alertmanager_url, lambda am: _take_back(am, alerts)):
+    for line in asked(alertmanager_url, way, lambda am: _take_back(am, alerts)):
         click.echo(line)
 
 

@@ -9,7 +9,7 @@ import click
 
 from gpuglass.cli.settings import SettingsCommand, url
 from gpuglass.cli.silencing import alertmanager_option
-from gpuglass.cli.storage import victoriametrics_option
+from gpuglass.cli.storage import victoriametrics_option, way_option
 from gpuglass.cli.targets_options import dir_option
 from gpuglass.doctor.install import Addresses, Install
 from gpuglass.doctor.model import ROLES, Result, Status, examine
@@ -56,6 +56,7 @@ _OPTIONS = (
         type=url,
         help="Address of the tier of hours; without it, there is none.",
     ),
+    way_option,
     _url_option("grafana", None, "Grafana; without it, there is none"),
     click.option(
         "--grafana.password-file",
@@ -120,6 +121,7 @@ def _install(chosen: dict[str, Any]) -> Install:
         Addresses(**places),
         chosen["directory"],
         rootfs=chosen["rootfs"],
+        way=chosen["way"],
         grafana_password=chosen["grafana_password"],
     )
     runtimes = chosen["runtimes"]

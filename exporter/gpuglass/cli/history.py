@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import click
 
 from gpuglass.cli.settings import SettingsCommand, duration, url
-from gpuglass.cli.storage import victoriametrics_option
+from gpuglass.cli.storage import victoriametrics_option, way_option
 from gpuglass.cli.tables import ago, aligned, moment
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.victoriametrics import Labels, QueryError, VictoriaMetrics
 
 _LONGEST = 400 * 86400.0
@@ -31,7 +32,7 @@ class Source:
     step: float
 
 
-def sources(raw: str, minute: str | None, hour: str | None) -> list[Source]:
+def sources(raw: str, minute: str | None, hour: str | None, way: Way) -> list[Source]:
     """The storages by their addresses, the one that tells most first."""
     # vmalert evaluates the slowest of our rules once a minute.
     places = (
@@ -39,7 +40,7 @@ def sources(raw: str, minute: str | None, hour: str | None) -> list[Source]:
         (minute, "--rollup.minute-url", 60.0),
         (hour, "--rollup.hour-url", 3600.0),
     )
-    return [Source(VictoriaMetrics(url, flag), step) for url, flag, step in places if url]
+    return [Source(VictoriaMetrics(url, flag, way=way), step) for url, flag, step in places if url]
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Episode:
     type=url,
     help="Address of the VictoriaMetrics that keeps a value an hour, for what is older still.",
 )
+@way_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
 def command(
     seconds: float,
@@ -98,6 +100,7 @@ def command(
     victoriametrics_url: str,
     minute_url: str | None,
     hour_url: str | None,
+    way: Way,
     as_json: bool,
 ) -> None:
     """Print what fired and for how long, the latest at the end.
@@ -106,8 +109,9 @@ def command(
     where only hours are kept.
     """
     now = time.time()
+    asked = sources(victoriametrics_url, minute_url, hour_url, way)
     try:
-        told = history(sources(victoriametrics_url, minute_url, hour_url), now - seconds, now, node)
+        told = history(asked, now - seconds, now, node)
     except QueryError as error:
         raise click.ClickException(str(error)) from None
     if as_json:

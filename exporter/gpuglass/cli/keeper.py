@@ -16,11 +16,13 @@ from gpuglass.cli.rollups import rollup_keepers, rollup_options
 from gpuglass.cli.ruling import rules_keeper, rules_options
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.cli.silencing import alertmanager_option
+from gpuglass.cli.storage import way_option
 from gpuglass.keeper import metrics
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.duty import Duty
 from gpuglass.keeper.enrolment import Enrolment, EnrolmentError
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.keeper import TargetsKeeper
@@ -65,6 +67,7 @@ class _WrongSettingError(click.ClickException):
 @alertmanager_option
 @alertmanager.keeper_options
 @rollup_options
+@way_option
 @click.option(
     "--web.listen-address",
     "listen_address",
@@ -111,12 +114,13 @@ def command(
     host, port = _listen_address(listen_address)
     _prepare(tls_dir)
     told = choices(chosen)
+    way: Way = chosen["way"]
     duties: list[Duty] = [
         _targets(source, published, interval),
-        AcknowledgementsKeeper(Alertmanager(alertmanager_url)),
+        AcknowledgementsKeeper(Alertmanager(alertmanager_url, way)),
         *rollup_keepers(chosen, stop),
     ]
-    receivers = alertmanager.receivers_keeper(chosen, alertmanager_url, interval)
+    receivers = alertmanager.receivers_keeper(chosen, alertmanager_url, interval, way)
     if receivers is not None:
         duties.append(receivers)
     rules = rules_keeper(chosen)

@@ -11,10 +11,11 @@ import click
 from gpuglass.cli.nodes import names
 from gpuglass.cli.settings import SettingsCommand, duration
 from gpuglass.cli.silencing import alertmanager_option, asked, author_option, short, word
-from gpuglass.cli.storage import victoriametrics_option
+from gpuglass.cli.storage import victoriametrics_option, way_option
 from gpuglass.cli.tables import aligned, moment
 from gpuglass.keeper.alertmanager import silences
 from gpuglass.keeper.alertmanager.api import Alertmanager, Silence
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.victoriametrics import QueryError
 
 _LONGEST = 365 * 86400.0
@@ -51,6 +52,7 @@ def command() -> None:
 @author_option
 @alertmanager_option
 @victoriametrics_option(", which knows the nodes")
+@way_option
 def start(
     nodes: tuple[str, ...],
     seconds: float,
@@ -58,16 +60,17 @@ def start(
     author: str,
     alertmanager_url: str,
     victoriametrics_url: str,
+    way: Way,
 ) -> None:
     """Silence every alert whose label `node` is one of the names of a NODE."""
-    known = _known(victoriametrics_url)
+    known = _known(victoriametrics_url, way)
     now = time.time()
     called = dict.fromkeys(tuple(sorted(_names(node, known))) for node in dict.fromkeys(nodes))
     wanted = [
         silences.maintenance(known_as, author, comment or "maintenance", now, now + seconds)
         for known_as in called
     ]
-    asked(alertmanager_url, lambda am: _start(am, wanted))
+    asked(alertmanager_url, way, lambda am: _start(am, wanted))
     for known_as in called:
         click.echo(
             f"{' or '.join(known_as)}: no messages until {moment(now + seconds)}; before that: "
@@ -77,10 +80,11 @@ def start(
 
 @command.command("list", cls=SettingsCommand)
 @alertmanager_option
+@way_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
-def list_command(alertmanager_url: str, as_json: bool) -> None:
+def list_command(alertmanager_url: str, way: Way, as_json: bool) -> None:
     """Print the nodes that are in maintenance."""
-    held = asked(alertmanager_url, _held)
+    held = asked(alertmanager_url, way, _held)
     if as_json:
         click.echo(json.dumps({"maintenance": [_as_json(silence) for silence in held]}, indent=2))
     elif held:
@@ -92,16 +96,17 @@ def list_command(alertmanager_url: str, as_json: bool) -> None:
 @command.command(cls=SettingsCommand)
 @click.argument("what", metavar="NODE|ID...", nargs=-1, required=True, type=word)
 @alertmanager_option
-def end(what: tuple[str, ...], alertmanager_url: str) -> None:
+@way_option
+def end(what: tuple[str, ...], alertmanager_url: str, way: Way) -> None:
     """End the maintenance of a node, or the one with an ID of `list`."""
-    for silence in asked(alertmanager_url, lambda am: _end(am, what)):
+    for silence in asked(alertmanager_url, way, lambda am: _end(am, what)):
         click.echo(f"{' or '.join(silences.nodes(silence))}: messages are sent again")
 
 
-def _known(victoriametrics_url: str) -> list[set[str]] | None:
+def _known(victoriametrics_url: str, way: Way) -> list[set[str]] | None:
     """The names of each node; None, and a warning, if VictoriaMetrics does not tell."""
     try:
-        return names(victoriametrics_url)
+        return names(victoriametrics_url, way)
     except QueryError as error:
         click.echo(
             f"gpuglass: warning: whether there is such a node is not known: {error}", err=True

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gpuglass.catalogue import device, exporter, host, keeper
+from gpuglass.keeper.http import PLAIN, Way
 from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
 _GAUGES = {
@@ -80,11 +81,12 @@ class Node:
         return self.up and self.memory_total_bytes is not None and gpus_known
 
 
-def fetch(url: str) -> list[Node]:
+def fetch(url: str, way: Way = PLAIN) -> list[Node]:
     """Ask VictoriaMetrics for the present state.
 
     Args:
         url: Where it is.
+        way: How to get there.
 
     Returns:
         The nodes in order of their names, with their GPUs in NVML's order.
@@ -92,7 +94,7 @@ def fetch(url: str) -> list[Node]:
     Raises:
         QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
     """
-    storage = VictoriaMetrics(url, "--victoriametrics.url")
+    storage = VictoriaMetrics(url, "--victoriametrics.url", way=way)
     facts = list(storage.query(_FACTS))
     nodes = {
         labels["instance"]: Node(
@@ -114,11 +116,12 @@ def fetch(url: str) -> list[Node]:
     return sorted(nodes.values(), key=lambda n: (n.node, n.instance))
 
 
-def nobody_is_told(url: str) -> bool:
+def nobody_is_told(url: str, way: Way = PLAIN) -> bool:
     """Whether alerts have no receivers.
 
     Args:
         url: Where VictoriaMetrics is.
+        way: How to get there.
 
     Returns:
         True only where a keeper says so.
@@ -126,23 +129,24 @@ def nobody_is_told(url: str) -> bool:
     Raises:
         QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
     """
-    storage = VictoriaMetrics(url, "--victoriametrics.url")
+    storage = VictoriaMetrics(url, "--victoriametrics.url", way=way)
     counts = [count for _, count in storage.query(f"sum({keeper.RECEIVERS.name})")]
     return counts == [0]
 
 
-def names(url: str) -> list[set[str]]:
+def names(url: str, way: Way = PLAIN) -> list[set[str]]:
     """What each node is called: by its targets, and by its exporter, within the last day.
 
     Args:
         url: Where VictoriaMetrics is, without a slash at its end.
+        way: How to get there.
 
     Raises:
         QueryError: It cannot be reached or does not answer as VictoriaMetrics does.
     """
     seen = f'last_over_time({{__name__=~"up|{exporter.BUILD_INFO.name}",job="gpu"}}[1d])'
     found: dict[str, set[str]] = {}
-    storage = VictoriaMetrics(url, "--victoriametrics.url")
+    storage = VictoriaMetrics(url, "--victoriametrics.url", way=way)
     for labels, _ in storage.query(f"count by (instance, node) ({seen})"):
         if "node" in labels:
             found.setdefault(labels["instance"], set()).add(labels["node"])

@@ -10,6 +10,7 @@ import click
 
 from gpuglass.cli.ruling import vmalert_option
 from gpuglass.cli.settings import duration, url
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.rollups.keeper import RollupKeeper
 from gpuglass.keeper.rollups.ledger import Ledger
 from gpuglass.keeper.rollups.plan import HOUR, MINUTE, Tier
@@ -100,7 +101,8 @@ def _keeper(
             f"--vmalert.path: {chosen['vmalert']} is not there or cannot be run; "
             "it computes the rollups"
         )
-    storage = VictoriaMetrics(chosen["storage_url"], "--storage.url", _TIMEOUT)
-    own = VictoriaMetrics(address, f"--rollup.{name}-url", _TIMEOUT)
-    replayer = Replayer(Path(program), rules, chosen["storage_url"], address, stop)
+    way: Way = chosen["way"]
+    storage = VictoriaMetrics(chosen["storage_url"], "--storage.url", _TIMEOUT, way)
+    own = VictoriaMetrics(address, f"--rollup.{name}-url", _TIMEOUT, way)
+    replayer = Replayer(Path(program), rules, chosen["storage_url"], address, stop, way.login)
     return RollupKeeper(tier, Ledger(storage, own), replayer, chosen["rollup_look_back"], stop)

@@ -81,7 +81,12 @@ def rules_keeper(chosen: dict[str, Any]) -> RulesKeeper | None:
         raise click.UsageError("--rules.published-dir is --rules.custom-dir; name another folder")
     checker = Checker(chosen["vmalert"])
     keeper = RulesKeeper(
-        custom, published, checker, chosen["vmalert_url"], chosen["rules_interval"]
+        custom,
+        published,
+        checker,
+        chosen["vmalert_url"],
+        chosen["rules_interval"],
+        way=chosen["way"],
     )
     try:
         keeper.start()

@@ -9,6 +9,7 @@ import click
 
 from gpuglass.cli.settings import url
 from gpuglass.keeper.alertmanager.api import Alertmanager, AlertmanagerError
+from gpuglass.keeper.http import Way
 
 T = TypeVar("T")
 SHORT = 8
@@ -48,14 +49,14 @@ def login() -> str:
         return str(os.getuid())
 
 
-def asked(alertmanager_url: str, question: Callable[[Alertmanager], T]) -> T:
+def asked(alertmanager_url: str, way: Way, question: Callable[[Alertmanager], T]) -> T:
     """Ask Alertmanager; that it does not answer becomes one line.
 
     Raises:
         click.ClickException: It cannot be asked, or refuses.
     """
     try:
-        return question(Alertmanager(alertmanager_url))
+        return question(Alertmanager(alertmanager_url, way))
     except AlertmanagerError as error:
         raise click.ClickException(str(error)) from None
 

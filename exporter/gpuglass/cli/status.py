@@ -9,8 +9,9 @@ import click
 
 from gpuglass.cli.nodes import Gpu, Node, fetch, nobody_is_told
 from gpuglass.cli.settings import SettingsCommand, duration
-from gpuglass.cli.storage import victoriametrics_option
+from gpuglass.cli.storage import victoriametrics_option, way_option
 from gpuglass.cli.tables import ago, aligned
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.victoriametrics import QueryError
 
 _PAUSE = 0.5
@@ -21,6 +22,7 @@ _GIB = 1 << 30
 
 @click.command("status", cls=SettingsCommand)
 @victoriametrics_option()
+@way_option
 @click.option(
     "--wait",
     "wait",
@@ -30,28 +32,28 @@ _GIB = 1 << 30
     help="Time to wait until a node is up and has answered.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
-def command(victoriametrics_url: str, wait: float, as_json: bool) -> None:
+def command(victoriametrics_url: str, way: Way, wait: float, as_json: bool) -> None:
     """Print each node and its GPUs as VictoriaMetrics has them now."""
-    nodes = _nodes_within(victoriametrics_url, wait)
+    nodes = _nodes_within(victoriametrics_url, way, wait)
     if as_json:
         click.echo(json.dumps({"nodes": [dataclasses.asdict(n) for n in nodes]}, indent=2))
         return
     click.echo(render(nodes, time.time()))
     try:
-        untold = nobody_is_told(victoriametrics_url)
+        untold = nobody_is_told(victoriametrics_url, way)
     except QueryError as error:
         raise click.ClickException(str(error)) from None
     if untold:
         click.echo("\nNobody is told of alerts yet: see victoriametrics/alertmanager/README.md")
 
 
-def _nodes_within(url: str, wait: float) -> list[Node]:
+def _nodes_within(url: str, way: Way, wait: float) -> list[Node]:
     """The nodes as soon as one is complete, or as they are when the time is over."""
     end = time.monotonic() + wait
     while True:
         late = time.monotonic() >= end
         try:
-            nodes = fetch(url)
+            nodes = fetch(url, way)
             complete = [node for node in nodes if node.complete]
             if complete:
                 end = min(end, time.monotonic() + _RATE)

@@ -1,11 +1,14 @@
-"""What the commands that ask VictoriaMetrics have in common."""
+"""What the commands that ask VictoriaMetrics, and the programs beside it, have in common."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gpuglass.cli.settings import url
+from gpuglass.keeper.http import PLAIN, Login, Way
+from gpuglass.keeper.passwords import USER
 
 
 def victoriametrics_option(more: str = "") -> Callable[[Any], Any]:
@@ -22,3 +25,18 @@ def victoriametrics_option(more: str = "") -> Callable[[Any], Any]:
         show_default=True,
         help=f"Address of VictoriaMetrics{more}.",
     )
+
+
+def way_option(command: Any) -> Any:
+    """Give a command the option that names the password, as the ``Way`` to get to the programs."""
+    return click.option(
+        "--password-file",
+        "way",
+        type=click.Path(path_type=Path),
+        callback=_way,
+        help="File with the password of VictoriaMetrics, vmagent, vmalert and Alertmanager.",
+    )(command)
+
+
+def _way(_context: click.Context, _option: click.Parameter, file: Path | None) -> Way:
+    return PLAIN if file is None else Way(login=Login(USER, file))

@@ -57,7 +57,7 @@ def rules(install: Install) -> Finding:
 
 
 def _groups(install: Install) -> list[dict[str, Any]]:
-    answer = json.loads(ask(f"{install.addresses.vmalert}/api/v1/rules"))
+    answer = json.loads(ask(f"{install.addresses.vmalert}/api/v1/rules", way=install.way))
     groups: list[dict[str, Any]] = answer["data"]["groups"]
     return groups
 
@@ -71,7 +71,7 @@ def _moment(rule: dict[str, Any]) -> float:
 @check("test-alert", "an alert that does not reach Alertmanager reaches nobody")
 def test_alert(install: Install) -> Finding:
     """Whether the alert that always fires has come through vmalert to Alertmanager."""
-    alerts = Alertmanager(install.addresses.alertmanager).alerts()
+    alerts = Alertmanager(install.addresses.alertmanager, install.way).alerts()
     if any(alert.labels.get("alertname") == _WATCHDOG for alert in alerts):
         return ok(f"{_WATCHDOG}, which always fires, is in Alertmanager")
     if _has_just_started(install):

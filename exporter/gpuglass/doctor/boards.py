@@ -1,12 +1,11 @@
 """Grafana: its data sources and dashboards."""
 
-import base64
 import json
 from typing import Any
 
 from gpuglass.doctor.install import Install
 from gpuglass.doctor.model import Finding, check, failed, ok, skipped
-from gpuglass.keeper.http import HttpError, Way, ask
+from gpuglass.keeper.http import HttpError, Way, ask, basic
 
 _SOURCES = ("vm-raw", "vm-1m", "vm-1h")
 _FOLDER = "gpuglass"
@@ -43,13 +42,11 @@ def grafana(install: Install) -> Finding:
 def _way(install: Install) -> Way:
     """As Grafana's user admin, if we may read its password."""
     try:
+        # Read once: it may come through a pipe.
         password = install.grafana_password and install.grafana_password.read_text().strip()
     except OSError:
         password = None
-    if not password:
-        return Way()
-    pair = base64.b64encode(f"admin:{password}".encode()).decode()
-    return Way({"Authorization": f"Basic {pair}"})
+    return Way(basic("admin", password)) if password else Way()
 
 
 def _source_problem(url: str, source: str, way: Way) -> str:

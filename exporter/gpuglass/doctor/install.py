@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
 _TIMEOUT = 10.0
@@ -77,6 +77,7 @@ class Install:
         procfs: The machine's ``/proc``.
         sysfs: The machine's ``/sys``.
         rootfs: The machine's root directory.
+        way: How to get to those that ask for a password.
         grafana_password: The file with the password of Grafana's user admin.
         clock: Gives Unix time in seconds.
         is_clock_kept: See there.
@@ -88,6 +89,7 @@ class Install:
     procfs: Path = Path("/proc")
     sysfs: Path = Path("/sys")
     rootfs: Path = Path("/")
+    way: Way = PLAIN
     grafana_password: Path | None = None
     clock: Callable[[], float] = time.time
     is_clock_kept: Callable[[], bool | None] = is_clock_kept
@@ -96,7 +98,8 @@ class Install:
     @cached_property
     def storage(self) -> VictoriaMetrics:
         """The storage of the samples."""
-        return VictoriaMetrics(self.addresses.victoriametrics, "--victoriametrics.url", _TIMEOUT)
+        url = self.addresses.victoriametrics
+        return VictoriaMetrics(url, "--victoriametrics.url", _TIMEOUT, self.way)
 
     @cached_property
     def page(self) -> list[Sample] | None:

@@ -2,13 +2,15 @@
 
 import ipaddress
 import json
+import shlex
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 
 from gpuglass.catalogue import exporter
 from gpuglass.doctor.install import Install
 from gpuglass.doctor.model import Finding, check, failed, ok, skipped, warning
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 from gpuglass.keeper.targets import plan
 from gpuglass.keeper.targets.asking import MOST_CLOCK_OFFSET
 from gpuglass.keeper.targets.store import Store
@@ -35,6 +37,10 @@ _SIGNS = {
     "keeper": ("/metrics", "gpuglass_keeper_"),
     "grafana": ("/api/health", '"database"'),
 }
+# Who asks for the installation's password.
+_PROTECTED = ("victoriametrics", "minute", "hour", "vmagent", "vmalert", "alertmanager")
+# What Grafana, which asks for its own, tells to nobody else; its metrics are open to all.
+_GRAFANAS_OWN = "/api/org"
 # As their supervisor and Compose know them.
 _CALLED = {
     "victoriametrics": "victoria-metrics",
@@ -43,9 +49,9 @@ _CALLED = {
 }
 
 
-def programs(install: Install) -> dict[str, str]:
+def programs(install: Install, names: Iterable[str] = _SIGNS) -> dict[str, str]:
     """Where the host's programs answer, by what their supervisor calls them."""
-    places = {name: getattr(install.addresses, name) for name in _SIGNS}
+    places = {name: getattr(install.addresses, name) for name in names}
     return {_CALLED.get(name, name): url for name, url in places.items() if url is not None}
 
 
@@ -53,15 +59,18 @@ def programs(install: Install) -> dict[str, str]:
 def ports(install: Install) -> Finding:
     """Whether each of the host's programs answers at its port, and nobody else."""
     silent, strangers = [], []
+    protected = programs(install, _PROTECTED)
     for name, url in programs(install).items():
         path, sign = _SIGNS.get(name, _STORAGE)
         try:
-            if sign.encode() not in ask(url + path):
+            way = install.way if name in protected else PLAIN
+            if sign.encode() not in ask(url + path, way=way):
                 strangers.append(f"{name} at {url}")
         except HttpError as error:
             if error.status is None:
                 silent.append(f"{name} at {url} ({error.reason})")
-            else:
+            # Who asks for a password that we do not have is the finding of another check.
+            elif error.status != HTTPStatus.UNAUTHORIZED or name not in protected:
                 strangers.append(f"{name} at {url}")
     if silent:
         return failed(f"no answer from {', '.join(silent)}", "./setup.sh --status; then the log")
@@ -75,15 +84,59 @@ def ports(install: Install) -> Finding:
 
 @check("exposure", "whoever reaches these ports can read, and some let them change things")
 def exposure(install: Install) -> Finding:
-    """Whether a program of the host listens beyond this machine."""
+    """Whether a program of the host listens beyond this machine, without a password."""
     wanted = {urllib.parse.urlsplit(url).port: name for name, url in programs(install).items()}
     open_ = sorted({wanted[port] for host, port in _listening(install) if port in wanted and host})
-    if open_:
+    bare = [name for name in open_ if not _is_protected(install, name)]
+    if bare:
         return warning(
-            f"listening on other addresses than the loopback: {', '.join(open_)}",
+            f"listening beyond the loopback without a password: {', '.join(bare)}",
             "put a proxy with TLS and passwords before them, or close the ports in the firewall",
         )
+    if open_:
+        return ok(f"other machines reach {', '.join(open_)} with a password; the rest not at all")
     return ok("the host's programs listen on the loopback alone")
+
+
+def _is_protected(install: Install, name: str) -> bool:
+    url = programs(install)[name]
+    return bool(_asks(url, path=_GRAFANAS_OWN) if name == "grafana" else _asks(url))
+
+
+@check("passwords", "who reaches a program without a password can read, write and silence")
+def passwords(install: Install) -> Finding:
+    """Whether the programs ask for the installation's password, and nobody else can read it."""
+    asking = {name: _asks(url) for name, url in programs(install, _PROTECTED).items()}
+    refusing = [
+        name
+        for name, url in programs(install, _PROTECTED).items()
+        if asking[name] and _asks(url, install.way)
+    ]
+    if refusing:
+        return failed(
+            f"{', '.join(refusing)} {install.way.refused()}",
+            "run setup.sh again, as the user who installed gpuglass",
+        )
+    if False in asking.values():
+        open_ = ", ".join(name for name, asks in asking.items() if asks is False)
+        return warning(f"no password is asked for by {open_}", "run setup.sh again, with --secure")
+    if not any(asking.values()):
+        return skipped("none of the programs answers")
+    file = install.way.login and install.way.login.file
+    if file and file.stat().st_mode & 0o077:
+        return failed(
+            f"others than its owner may read {file}", f"chmod 600 {shlex.quote(str(file))}"
+        )
+    return ok(f"{counted(sum(map(bool, asking.values())), 'program')} ask for it")
+
+
+def _asks(url: str, way: Way = PLAIN, path: str = "/metrics") -> bool | None:
+    """Whether a program does not let us in; None if it does not answer."""
+    try:
+        ask(url + path, way=way)
+    except HttpError as error:
+        return None if error.status is None else error.status == HTTPStatus.UNAUTHORIZED
+    return False
 
 
 def _listening(install: Install) -> Iterator[tuple[bool, int]]:

@@ -9,7 +9,6 @@ A node gets a key and a certificate of its own and the password's bcrypt hash, a
 configuration. So a node that falls into wrong hands can neither pass for another nor scrape one.
 """
 
-import fcntl
 import ipaddress
 import os
 import re
@@ -20,11 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpuglass.keeper.passwords import USER, hashed, locked
 from gpuglass.text.files import replace
 
-USER = "gpuglass"
 _CA_DAYS = 7300
-_COST = 10
 _SECONDS = 60
 _PART = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_PART}(\.{_PART})*")
@@ -68,7 +66,7 @@ class Enrolment:
             OSError: The folder cannot be written.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _lock(self._folder):
+        with locked(self._folder):
             made = False
             if not self._password.exists():
                 replace(self._password, f"{secrets.token_urlsafe(32)}\n".encode(), 0o600)
@@ -94,7 +92,7 @@ class Enrolment:
         """
         self.prepare()
         key, certificate = self._issue(names, days)
-        hash = _hash(self._password.read_bytes().strip())
+        hash = hashed(self._password.read_bytes().strip())
         return (
             f"# {names[0]}: its key is in here; let nobody else read this file.\n"
             "tls_server_config:\n"
@@ -184,21 +182,8 @@ def _openssl(*arguments: str, stdin: bytes = b"") -> bytes:
     return done.stdout
 
 
-def _hash(password: bytes) -> str:
-    import bcrypt
-
-    return bcrypt.hashpw(password, bcrypt.gensalt(_COST)).decode()
-
-
 def _indented(text: bytes) -> str:
     return "".join(f"    {line}\n" for line in text.decode().splitlines())
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

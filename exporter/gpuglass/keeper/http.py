@@ -1,5 +1,6 @@
 """Questions to the programs beside us, in HTTP and JSON."""
 
+import base64
 import http.client
 import ipaddress
 import json
@@ -10,7 +11,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 _TIMEOUT = 10.0
 _MOST = 1 << 16
@@ -33,6 +35,29 @@ class HttpError(Exception):
         self.body = body
 
 
+class Login(NamedTuple):
+    """Who we are to a server that asks: a user, and the file with the password, read each time."""
+
+    user: str
+    file: Path
+
+    def headers(self) -> dict[str, str]:
+        """What says so; nothing while the file cannot be read, for not every server asks."""
+        try:
+            return basic(self.user, self.file.read_text().rstrip())
+        except (OSError, ValueError):
+            return {}
+
+    def refused(self) -> str:
+        """What is to be said of a server that refused us."""
+        try:
+            self.file.read_text()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            return f"asks for the password in {self.file}, which cannot be read ({reason})"
+        return f"refuses the password in {self.file}"
+
+
 @dataclass(frozen=True)
 class Way:
     """How to reach somebody else's server.
@@ -41,14 +66,28 @@ class Way:
         headers: What to send besides, but not to where an answer may redirect us.
         tls: How to trust an ``https`` address; as this machine does if None.
         direct: Whether to pass by the proxies of the environment.
+        login: Who we are, if we have a password.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     direct: bool = False
+    login: Login | None = None
+
+    def refused(self) -> str:
+        """What is to be said of a server that answered 401."""
+        if self.login is None:
+            return "asks for a password; name the file that holds it with --password-file"
+        return self.login.refused()
 
 
-_PLAIN = Way()
+PLAIN = Way()
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of HTTP's basic authentication."""
+    pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
 
 
 def ask(
@@ -56,7 +95,7 @@ def ask(
     body: Any = None,
     method: str | None = None,
     timeout: float = _TIMEOUT,
-    way: Way = _PLAIN,
+    way: Way = PLAIN,
     most: int | None = None,
 ) -> bytes:
     """Send one request.
@@ -80,7 +119,8 @@ def ask(
     headers = {} if as_is else {"Content-Type": "application/json"}
     try:
         request = urllib.request.Request(address, data, headers, method=method)
-        for name, value in way.headers.items():
+        login = way.login.headers() if way.login else {}
+        for name, value in {**way.headers, **login}.items():
             request.add_unredirected_header(name, value)
         proxies = urllib.request.ProxyHandler({}) if way.direct else _Proxies()
         https = urllib.request.HTTPSHandler(context=way.tls)

@@ -4,9 +4,10 @@ import json
 import math
 import urllib.parse
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 
 _TIMEOUT = 10.0
 _MOST_TOLD = 300
@@ -26,12 +27,14 @@ class VictoriaMetrics:
         url: Where it is, with or without a slash at its end.
         setting: The flag that gives this address, for messages.
         timeout: Seconds that one answer may take.
+        way: How to get there.
     """
 
-    def __init__(self, url: str, setting: str, timeout: float = _TIMEOUT) -> None:
+    def __init__(self, url: str, setting: str, timeout: float = _TIMEOUT, way: Way = PLAIN) -> None:
         self.url = url.rstrip("/")
         self._setting = setting
         self._timeout = timeout
+        self._way = way
 
     def query(self, promql: str, at: float | None = None) -> Iterator[tuple[Labels, float]]:
         """Ask for one moment.
@@ -104,7 +107,7 @@ class VictoriaMetrics:
 
     def _get(self, path: str, body: bytes | None = None) -> bytes:
         try:
-            return ask(f"{self.url}{path}", body, timeout=self._timeout)
+            return ask(f"{self.url}{path}", body, timeout=self._timeout, way=self._way)
         except HttpError as error:
             if error.status is not None:
                 raise self._refusal(error) from None
@@ -114,6 +117,8 @@ class VictoriaMetrics:
             ) from None
 
     def _refusal(self, error: HttpError) -> QueryError:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            return QueryError(f"VictoriaMetrics at {self.url} {self._way.refused()}")
         try:
             told = " ".join(json.loads(error.body)["error"].split())
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -15,7 +15,7 @@ import yaml
 from tests import programs
 from tests.bench.measure import smaps
 from tests.bench.stage import ROOT
-from tests.integration.stack import Program, environment, shipped_command, wait_for
+from tests.integration.stack import OPEN, Program, environment, shipped_command, wait_for
 from tests.ports import free_port
 
 RAW, MINUTE, HOUR = "victoria-metrics", "victoria-metrics-1m", "victoria-metrics-1h"
@@ -121,6 +121,7 @@ class Programs:
             GPUGLASS_SCRAPE_TIMEOUT=f"{900 * seconds}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(folder),
             GPUGLASS_TLS_DIR=str(folder / "tls"),
+            GPUGLASS_PASSWORD_FILE=OPEN["PASSWORD_FILE"],
         )
         command = shipped_command("vmagent", places)
         url = f"http://127.0.0.1:{port}/health"

@@ -29,6 +29,8 @@ groups:
         annotations: {summary: It is}
 """
 
+STRANGER = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1])"
+
 
 @pytest.fixture
 def inbox(site: Site) -> Iterator[Inbox]:
@@ -75,9 +77,21 @@ def test_the_doctor_looks_over_the_containers_and_the_machine(upgraded: Node) ->
     found = wait_for("all is well", well, 240)
     for id in ("nvml", "exporter", "ports", "exposure", "targets", "series", "node-clocks"):
         assert found[id] == "ok", id
-    for id in ("rules", "test-alert", "disk"):
+    for id in ("passwords", "rules", "test-alert", "disk"):
         assert found[id] == "ok", id
     assert "ok, 1 target" in upgraded.machine.gpuglass("targets", "check")
+
+
+def test_only_who_knows_the_password_gets_in(upgraded: Node) -> None:
+    machine = upgraded.machine
+    password = machine.gpuglass("password").strip()
+    for port, path in ((8428, "/api/v1/query?query=up"), (8429, "/"), (8880, "/"), (9093, "/")):
+        url = f"http://127.0.0.1:{port}{path}"
+        assert "HTTP Error 401" in machine.try_run("python3", "-c", STRANGER, url)[1]
+        assert machine.ask(url) is not None
+    volume = "/var/lib/docker/volumes/gpuglass_access/_data"
+    assert machine.run("stat", "-c", "%u %a", f"{volume}/password") == "9400 600\n"
+    assert password not in machine.run("ps", "-eww", "-o", "args")
 
 
 def test_an_alert_reaches_a_webhook(upgraded: Node, inbox: Inbox) -> None:

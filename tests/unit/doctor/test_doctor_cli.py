@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # Names that users may have written down somewhere: none goes, and none is changed.
 IDS = (
     *("driver", "nvml", "permissions", "hidepid", "container-runtime", "exporter", "clock"),
-    *("ports", "exposure", "targets", "series", "node-clocks"),
+    *("ports", "exposure", "passwords", "targets", "series", "node-clocks"),
     *("rules", "test-alert", "receivers", "rollups", "disk", "grafana"),
 )
 

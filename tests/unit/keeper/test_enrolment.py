@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from tests.certificates import openssl
 
 from gpuglass.cli import gpuglass_command
-from gpuglass.keeper.enrolment import USER, Enrolment, EnrolmentError, checked
+from gpuglass.keeper.enrolment import Enrolment, EnrolmentError, checked
+from gpuglass.keeper.passwords import USER
 from gpuglass.web.configuration import load
 
 

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 
 # Python reads microseconds at most.
 _FINER = re.compile(r"(\.\d{6})\d+")
@@ -70,10 +71,12 @@ class Alertmanager:
 
     Args:
         url: Where it is, without a slash at its end.
+        way: How to get there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, way: Way = PLAIN) -> None:
         self.url = url
+        self._way = way
 
     def alerts(self) -> list[Alert]:
         """Every alert that has not ended, silenced and inhibited ones too.
@@ -135,12 +138,16 @@ class Alertmanager:
 
     def _ask(self, what: str, body: Any = None, method: str | None = None) -> bytes:
         try:
-            return ask(f"{self.url}/api/v2/{what}", body, method)
+            return ask(f"{self.url}/api/v2/{what}", body, method, way=self._way)
         except HttpError as error:
             if error.status is None:
                 raise AlertmanagerError(
                     f"Alertmanager at {self.url} cannot be reached ({error.reason}); "
                     "start it, or give its address with --alertmanager.url"
+                ) from None
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise AlertmanagerError(
+                    f"Alertmanager at {self.url} {self._way.refused()}"
                 ) from None
             if body is None and method is None:
                 raise self._stranger(f" (HTTP {error.status})") from None

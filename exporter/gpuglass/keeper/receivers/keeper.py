@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import Metric as Family
 from gpuglass.catalogue import keeper as metrics
 from gpuglass.keeper import folder
 from gpuglass.keeper.duty import attempt
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 from gpuglass.keeper.metrics import counter, gauge
 from gpuglass.keeper.receivers.amtool import AmtoolError, without_values
 from gpuglass.keeper.receivers.check import MODE, Checker, ReceiversError
@@ -95,6 +95,7 @@ class ReceiversKeeper:
         url: Where Alertmanager is.
         interval: Seconds between two checks.
         clock: Gives seconds that only go forward.
+        way: How to get to Alertmanager.
     """
 
     name = "receivers"
@@ -107,6 +108,7 @@ class ReceiversKeeper:
         url: str,
         interval: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
+        way: Way = PLAIN,
     ) -> None:
         self.interval = interval
         self.state = State()
@@ -115,6 +117,7 @@ class ReceiversKeeper:
         self._last_taken = published / _LAST_TAKEN
         self._checker = Checker(program, file.parent, published)
         self._url = f"{url.rstrip('/')}/-/reload"
+        self._way = way
         self._templates: tuple[str, ...] = ()
         self._seen: Signatures | None = None
         self._judged: Signatures | None = None
@@ -213,7 +216,7 @@ class ReceiversKeeper:
     def _reload(self) -> None:
         """Have Alertmanager take what is published; take back what it refuses."""
         try:
-            ask(self._url, method="POST")
+            ask(self._url, method="POST", way=self._way)
         except HttpError as error:
             if _is_refusal(error):
                 self._take_back(without_values(error.reason))
@@ -244,7 +247,7 @@ class ReceiversKeeper:
         before = self._published.read_bytes()
         self._publish(refused.content)
         try:
-            ask(self._url, method="POST")
+            ask(self._url, method="POST", way=self._way)
         except HttpError as error:
             self._publish(before)
             self._set_aside(refused, without_values(error.reason) if _is_refusal(error) else "")

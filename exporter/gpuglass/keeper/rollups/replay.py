@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from gpuglass.keeper.http import Login
 from gpuglass.keeper.rollups.plan import RULES, SCRAPE, Replay
 
 _TIMEOUT = 1800.0
@@ -39,14 +40,21 @@ class Replayer:
         raw_url: Where the raw storage is.
         tier_url: Where the tier is.
         stop: Set when the keeper is to end.
+        login: Who we are to both.
     """
 
     def __init__(
-        self, program: Path, rules: Path, raw_url: str, tier_url: str, stop: threading.Event
+        self,
+        program: Path,
+        rules: Path,
+        raw_url: str,
+        tier_url: str,
+        stop: threading.Event,
+        login: Login | None = None,
     ) -> None:
         self._program, self._rules = program, rules
         self._raw_url, self._tier_url = raw_url.rstrip("/"), tier_url
-        self._stop = stop
+        self._stop, self._login = stop, login
 
     def run(self, replay: Replay) -> None:
         """Fill the windows of one replay.
@@ -72,6 +80,7 @@ class Replayer:
             f"-rule={self._rules}",
             f"-datasource.url={self._raw_url}/?extra_filters[]={quote(selector(replay))}",
             f"-remoteWrite.url={self._tier_url}",
+            *self._logins(),
             # The next run does again what is not taken now.
             "-remoteWrite.retryMaxTime=3s",
             # In series. What does not fit is dropped.
@@ -85,6 +94,15 @@ class Replayer:
             "-replay.disableProgressBar",
             "-loggerFormat=json",
             "-loggerLevel=ERROR",
+        ]
+
+    def _logins(self) -> list[str]:
+        if self._login is None:
+            return []
+        return [
+            f"-{storage}.basicAuth.{flag}"
+            for storage in ("datasource", "remoteWrite")
+            for flag in (f"username={self._login.user}", f"passwordFile={self._login.file}")
         ]
 
     def _vmalert(self, replay: Replay, log: IO[bytes]) -> int:

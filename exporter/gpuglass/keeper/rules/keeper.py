@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from gpuglass.catalogue import keeper as metrics
-from gpuglass.keeper.http import HttpError, ask
+from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 from gpuglass.keeper.published import FilePlan, Names, PublishedFolder
 from gpuglass.keeper.reporter import Reporter
 from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, own_names
@@ -29,6 +29,7 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
         vmalert_url: Where the vmalert that reads the folder is, without a slash at its end.
         interval: Seconds between two checks.
         clock: Gives Unix time in seconds.
+        way: How to get to vmalert.
     """
 
     name = "rules"
@@ -49,10 +50,12 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
         vmalert_url: str,
         interval: float = 2.0,
         clock: Callable[[], float] = time.time,
+        way: Way = PLAIN,
     ) -> None:
         super().__init__(source, published, interval, clock)
         self._checker = checker
         self._vmalert_url = vmalert_url
+        self._way = way
         self._own_names: frozenset[str] = frozenset()
         self._to_reload = False
         self._reload_reporter = Reporter(
@@ -106,7 +109,7 @@ class RulesKeeper(PublishedFolder[RulesFile, RulesFile]):
 
     def _reload(self) -> None:
         try:
-            ask(f"{self._vmalert_url}/-/reload", method="POST")
+            ask(f"{self._vmalert_url}/-/reload", method="POST", way=self._way)
         except HttpError as error:
             told = f"vmalert at {self._vmalert_url} cannot be told of new rules ({error.reason})"
             self._reload_reporter.tell(told, "; it is tried again")

@@ -1,6 +1,5 @@
 """How vmagent gets at the targets: the password and the certificates of its scrape config."""
 
-import base64
 import os
 import re
 import ssl
@@ -10,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from gpuglass.keeper.http import Way
+from gpuglass.keeper.http import Way, basic
 
 # The first of them that the config has is the scheme's.
 _JOBS = {"http": ("gpu",), "https": ("gpu-tls", "gpu")}
@@ -55,10 +54,8 @@ def read(path: Path, scheme: str, environment: Mapping[str, str] = os.environ) -
 
 def _headers(path: Path, job: Mapping[str, Any]) -> dict[str, str]:
     if "basic_auth" in job:
-        basic = job["basic_auth"]
-        password = _secret(path, basic, "password")
-        pair = f"{_secret(path, basic, 'username')}:{password}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        login = job["basic_auth"]
+        return basic(_secret(path, login, "username"), _secret(path, login, "password"))
     if "authorization" in job:
         bearer = job["authorization"]
         kind = bearer.get("type", "Bearer")
