@@ -5,7 +5,10 @@ import subprocess
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_NAMES = ("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "alertmanager", "amtool")
+_NAMES = (
+    *("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "vmbackup", "vmrestore"),
+    *("alertmanager", "amtool"),
+)
 
 
 def fetch(folder: Path) -> Path:

@@ -4,7 +4,7 @@
 
 readonly supervisor_version=4.3.0
 # The programs of others that a host runs; Grafana, which can be done without, comes besides.
-readonly component_names=(victoria-metrics vmagent vmalert alertmanager amtool)
+readonly component_names=(victoria-metrics vmagent vmalert vmbackup vmrestore alertmanager amtool)
 
 # The first Python that is new enough; GPUGLASS_PYTHON names another.
 find_python() {
@@ -198,6 +198,9 @@ export PATH
 $({
         command_settings
         echo "GPUGLASS_TARGETS_DIR=$source_dir/victoriametrics/targets"
+        echo "GPUGLASS_SOURCE_DIR=$source_dir"
+        echo "GPUGLASS_DATA_DIR=$prefix/data"
+        echo "GPUGLASS_ROLLUP_RULES_DIR=$source_dir/victoriametrics/rules/rollups"
         echo "GPUGLASS_SCRAPE_CONFIG=$source_dir/victoriametrics/scrape.yml"
         echo "GPUGLASS_TLS_DIR=$prefix/data/tls"
         echo "GPUGLASS_PASSWORD_FILE=$(password_file)"

@@ -137,6 +137,17 @@ def test_alertmanager_comes_with_its_checker_out_of_one_release(case: Case) -> N
     assert b"amtool" in (case.dest / "bin/amtool").read_bytes()
 
 
+def test_programs_for_backups_are_of_the_age_of_the_storage(case: Case) -> None:
+    known = ["-storageDataPath", "-snapshotName", "-dst", "-origin", "-httpListenAddr"]
+    write_program(case.path / "vmbackup", program([*known, "-loggerFormat"]))
+    code, output = case.run("vmbackup")
+    assert code == 1
+    assert "does not know -fs.maxConcurrency" in output
+    write_program(case.path / "vmbackup", program([*known, "-loggerFormat", "-fs.maxConcurrency"]))
+    code, output = case.run("vmbackup")
+    assert code == 0, output
+
+
 def test_alertmanager_of_the_system_is_taken_by_its_name_there(case: Case) -> None:
     known = flags("alertmanager")
     found = write_program(case.path / "prometheus-alertmanager", program(known))
