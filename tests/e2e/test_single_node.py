@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import stat
@@ -448,12 +449,18 @@ def test_own_target_is_kept_once_edited(running: Clone) -> None:
 
 def test_stop_ends_every_process_and_a_new_start_keeps_the_data(running: Clone) -> None:
     running.setup(*DEMO)
+    running.gpuglass("backup", str(running.home / "backups"))
+    refused = running.command("restore", "--replace", str(running.home / "backups"))
+    assert "its VictoriaMetrics is running; ./setup.sh --stop first" in refused.stderr
     code, output = running.setup("--stop")
     assert (code, output.strip()) == (0, "Stopped.")
     assert running.processes() == []
     assert running.setup("--status")[0] == 1
     assert running.setup("--stop") == (0, "Nothing was running.\n")
 
+    # What comes back are data that an install runs on.
+    assert running.gpuglass("restore", "--replace", str(running.home / "backups"))
+    shutil.rmtree(running.home / "backups")
     code, output = running.setup(*DEMO)
     assert code == 0, output
     seconds = "max(timestamp(gpu_info)) - min(min_over_time(timestamp(gpu_info)[1h:1s]))"

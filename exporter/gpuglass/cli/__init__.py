@@ -11,6 +11,7 @@ _COMMANDS = (
     *("serve", "config", "release"),
     *("keeper", "targets", "enrol", "rules", "status", "doctor", "password"),
     *("alerts", "alertmanager", "maintenance"),
+    *("backup", "restore", "rollups"),
 )
 
 

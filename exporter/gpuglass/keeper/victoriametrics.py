@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -11,6 +12,9 @@ from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 
 _TIMEOUT = 10.0
 _MOST_TOLD = 300
+# As its flag says; without a unit it is in months.
+_RETENTION = re.compile(r'^flag\{name="retentionPeriod", value="(\d+(?:\.\d+)?)([hdwMy]?)"', re.M)
+_SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400, "M": 31 * 86400, "y": 365 * 86400}
 
 Labels = dict[str, str]
 Points = list[tuple[float, float]]
@@ -91,6 +95,46 @@ class VictoriaMetrics:
             QueryError: It cannot be reached.
         """
         return self._get("/metrics").decode(errors="replace")
+
+    def retention(self) -> float:
+        """How many seconds it keeps samples.
+
+        Raises:
+            QueryError: It cannot be reached, or does not tell.
+        """
+        found = _RETENTION.search(self.metrics())
+        if found is None:
+            raise self._not_victoriametrics(" (it does not tell how long it keeps samples)")
+        return float(found[1]) * _SECONDS[found[2] or "M"]
+
+    def create_snapshot(self) -> str:
+        """Take a snapshot: links to all that is stored now, which is on the disk before.
+
+        Returns:
+            Its name, that of a folder below ``snapshots`` where the samples are.
+
+        Raises:
+            QueryError: It cannot be reached or refuses.
+        """
+        answer = self._snapshot("create")
+        return str(answer.get("snapshot", ""))
+
+    def delete_snapshot(self, name: str) -> None:
+        """Remove a snapshot.
+
+        Raises:
+            QueryError: It cannot be reached, or has none of that name.
+        """
+        self._snapshot(f"delete?snapshot={urllib.parse.quote(name)}")
+
+    def _snapshot(self, what: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = json.loads(self._get(f"/snapshot/{what}"))
+            if answer["status"] != "ok":
+                raise QueryError(f"VictoriaMetrics at {self.url} refuses: {answer['msg']}")
+        except (KeyError, TypeError, ValueError):
+            raise self._not_victoriametrics() from None
+        return answer
 
     def _ask(
         self, what: str, promql: str, more: dict[str, str], points_of: Any

@@ -5,7 +5,6 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
@@ -13,11 +12,10 @@ from urllib.parse import quote
 
 from gpuglass.keeper.http import Login
 from gpuglass.keeper.rollups.plan import RULES, SCRAPE, Replay
+from gpuglass.keeper.vmlog import JSON_ERRORS, troubles
 
 _TIMEOUT = 1800.0
 _GLANCE = 0.1
-_LOG_TAIL = 1 << 16
-_BAD = {"error", "fatal", "panic"}
 # What vmalert writes: its rules' results, not the node's that they speak of.
 _RESULTS = "ALERTS|ALERTS_FOR_STATE|.+:.+"
 _OF_KIND = {SCRAPE: f'__name__!~"{_RESULTS}"', RULES: f'__name__=~"{_RESULTS}"'}
@@ -66,7 +64,7 @@ class Replayer:
         try:
             with tempfile.TemporaryFile() as log:
                 status = self._vmalert(replay, log)
-                trouble = next(_troubles(_tail(log)), "")
+                trouble = next(troubles(log), "")
         except OSError as error:
             where = error.filename or self._program
             raise ReplayError(f"{where}: {error.strerror or error}") from None
@@ -92,8 +90,7 @@ class Replayer:
             "-replay.ruleRetryAttempts=2",
             "-replay.rulesDelay=0",
             "-replay.disableProgressBar",
-            "-loggerFormat=json",
-            "-loggerLevel=ERROR",
+            *JSON_ERRORS,
         ]
 
     def _logins(self) -> list[str]:
@@ -134,23 +131,3 @@ def selector(replay: Replay) -> str:
 
 def _rfc3339(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _tail(log: IO[bytes]) -> str:
-    log.seek(0, 2)
-    log.seek(max(0, log.tell() - _LOG_TAIL))
-    return log.read().decode(errors="replace")
-
-
-def _troubles(text: str) -> Iterator[str]:
-    """What vmalert complains of; its own words may be long, so that their middle is left out."""
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-            if entry["level"] not in _BAD:
-                continue
-            words = str(entry["msg"])
-        except (ValueError, KeyError, TypeError):
-            words = line
-        if words.strip():
-            yield words if len(words) < 300 else f"{words[:120]} ... {words[-160:]}"
