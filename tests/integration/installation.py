@@ -48,6 +48,9 @@ class Installation:
             (theirs / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "victoriametrics/tier.yml", theirs)
         self.data.mkdir(exist_ok=True)
+        self.password_file = self.data / "http/password"
+        self.password_file.parent.mkdir(exist_ok=True)
+        self.password_file.write_text(f"secret of {folder.name}")
         self.url: dict[str, str] = {}
         self.program: dict[str, Program] = {}
         for name in STORES if tiered else ("raw",):
@@ -64,6 +67,8 @@ class Installation:
             "RETENTION_1M": "30d",
             "RETENTION_1H": "400d",
             "MEMORY_PERCENT": "5",
+            "HTTP_USER": "gpuglass",
+            "PASSWORD_FILE": str(self.password_file),
             f"{port_name}_PORT": port,
         }
         self.url[name] = f"http://127.0.0.1:{port}"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from gpuglass.cli.settings import SettingsCommand, url
-from gpuglass.cli.storage import victoriametrics_option
+from gpuglass.cli.storage import victoriametrics_option, way_option
 from gpuglass.cli.tables import moment
 from gpuglass.keeper.backup import manifest, shelf
 from gpuglass.keeper.backup.layout import HOUR, MINUTE, RAW, Layout
@@ -17,6 +17,7 @@ from gpuglass.keeper.backup.manifest import BackupError
 from gpuglass.keeper.backup.programs import Tool
 from gpuglass.keeper.backup.restore import Restorer, check_whole
 from gpuglass.keeper.backup.shelf import Shelf
+from gpuglass.keeper.http import Way
 from gpuglass.keeper.victoriametrics import QueryError, VictoriaMetrics
 
 # To take a snapshot, VictoriaMetrics writes what it holds to the disk.
@@ -74,6 +75,7 @@ def _layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_layout_options
 @victoriametrics_option()
+@way_option
 @click.option(
     "--vmbackup.path",
     "program",
@@ -86,6 +88,7 @@ def command(
     check: bool,
     keep: int | None,
     victoriametrics_url: str,
+    way: Way,
     program: str,
     **chosen: Any,
 ) -> None:
@@ -101,7 +104,7 @@ def command(
     urls = {HOUR: chosen["hour_url"], MINUTE: chosen["minute_url"], RAW: victoriametrics_url}
     layout = _layout(chosen)
     storages = {
-        name: VictoriaMetrics(urls[name], _FLAGS[name], _TIMEOUT) for name in layout.stores()
+        name: VictoriaMetrics(urls[name], _FLAGS[name], _TIMEOUT, way) for name in layout.stores()
     }
     made = _done(
         lambda: Maker(layout, storages, _tool(program, "vmbackup")).make(Shelf(destination))

@@ -12,11 +12,11 @@ from prometheus_client import start_http_server
 from gpuglass.cli import alertmanager, logs
 from gpuglass.cli.choices import choice_options, choices
 from gpuglass.cli.enrol import tls_dir_option
-from gpuglass.cli.rollups import rollup_keepers, rollup_options
 from gpuglass.cli.ruling import rules_keeper, rules_options
 from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.cli.storage import way_option
+from gpuglass.cli.tiering import rollup_keepers, rollup_options
 from gpuglass.keeper import metrics
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager

@@ -1,108 +1,103 @@
-"""The keeper's options for the long-term tiers."""
+"""``gpuglass rollups``: the tiers, made from all that single storage has."""
 
-import shutil
+import signal
 import threading
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gpuglass.cli.ruling import vmalert_option
-from gpuglass.cli.settings import duration, url
-from gpuglass.keeper.http import Way
-from gpuglass.keeper.rollups.keeper import RollupKeeper
-from gpuglass.keeper.rollups.ledger import Ledger
-from gpuglass.keeper.rollups.plan import HOUR, MINUTE, Tier
-from gpuglass.keeper.rollups.replay import Replayer
-from gpuglass.keeper.victoriametrics import VictoriaMetrics
+from gpuglass.cli.settings import SettingsCommand
+from gpuglass.cli.storage import victoriametrics_option, way_option
+from gpuglass.cli.tiering import TIERS, books_and_replayer, making_options
+from gpuglass.keeper.rollups.fill import Filler
+from gpuglass.keeper.rollups.plan import Span
+from gpuglass.keeper.rollups.replay import StoppedError
+from gpuglass.keeper.victoriametrics import QueryError
 
-# A query of a week's samples of a large fleet takes its time.
-_TIMEOUT = 120.0
-_OPTIONS = (
-    click.option(
-        "--storage.url",
-        "storage_url",
-        type=url,
-        default="http://127.0.0.1:8428",
-        show_default=True,
-        help="Address of the VictoriaMetrics with the raw samples.",
-    ),
-    click.option(
-        "--rollup.minute-url",
-        "rollup_minute",
-        type=url,
-        help="Address of the VictoriaMetrics that keeps a value a minute; without it, none does.",
-    ),
-    click.option(
-        "--rollup.hour-url",
-        "rollup_hour",
-        type=url,
-        help="Address of the VictoriaMetrics that keeps a value an hour; without it, none does.",
-    ),
-    click.option(
-        "--rollup.rules-dir",
-        "rollup_rules",
-        type=click.Path(path_type=Path),
-        default="victoriametrics/rules/rollups",
-        show_default=True,
-        help="Folder with the rules of the rollups.",
-    ),
-    click.option(
-        "--rollup.look-back",
-        "rollup_look_back",
-        type=duration(2 * 86400, 400 * 86400),
-        default="6d",
-        show_default=True,
-        help="How far back a missing rollup is made; less than the raw samples are kept.",
-    ),
-    vmalert_option,
-)
-_TIERS = ((MINUTE, "rollup_minute", "minute"), (HOUR, "rollup_hour", "hour"))
+_WORDS = {"minute": "minutes", "hour": "hours"}
 
 
-def rollup_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the keeper's command the options of the tiers."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+@click.group("rollups")
+def command() -> None:
+    """Minutes and hours, as tiered storage keeps them."""
 
 
-def rollup_keepers(chosen: dict[str, Any], stop: threading.Event) -> list[RollupKeeper]:
-    """The duties of the tiers whose addresses are given.
+@command.command(cls=SettingsCommand)
+@making_options
+@victoriametrics_option(", which has the samples")
+@way_option
+def fill(**chosen: Any) -> None:
+    """Make the minutes and hours of all samples that there are.
 
-    Args:
-        chosen: The values of the options.
-        stop: Set when the keeper is to end.
-
-    Raises:
-        click.UsageError: An option is wrong.
+    For the way from single to tiered storage: the keeper looks back some days only. It may be
+    stopped and started again at any time, and begins where it was. The exit code is 0 once nothing
+    is missing any more.
     """
-    wanted = [(t, option, name) for t, option, name in _TIERS if chosen[option] is not None]
-    addresses = [chosen["storage_url"], *(chosen[option] for _, option, _ in wanted)]
-    for at, (_, _, name) in enumerate(wanted, 1):
-        if addresses[at] in addresses[:at]:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    fillers = _fillers(chosen, stop)
+    _asked(lambda: _fill(fillers))
+    _asked(lambda: _told(fillers, Filler.await_complete))
+
+
+@command.command(cls=SettingsCommand)
+@making_options
+@victoriametrics_option(", which has the samples")
+@way_option
+def check(**chosen: Any) -> None:
+    """See whether minutes and hours are there for all samples that are older than a day.
+
+    The exit code is 1 if some are missing.
+    """
+    fillers = _fillers(chosen, threading.Event())
+    _asked(lambda: _told(fillers, Filler.lacking))
+
+
+def _fillers(chosen: dict[str, Any], stop: threading.Event) -> list[tuple[str, Filler]]:
+    chosen["storage_url"] = chosen.pop("victoriametrics_url")
+    for _, option, name in TIERS:
+        if chosen[option] is None:
             raise click.UsageError(
-                f"--rollup.{name}-url: {addresses[at]} keeps other samples already; "
-                "give each tier a VictoriaMetrics of its own"
+                f"--rollup.{name}-url is not given: this storage has no tiers; "
+                "see GPUGLASS_STORAGE in setup.sh --help"
             )
-    return [_keeper(tier, chosen, chosen[option], name, stop) for tier, option, name in wanted]
+    return [
+        (_WORDS[name], Filler(tier, *books_and_replayer(chosen, name, stop), stop))
+        for tier, _, name in TIERS
+    ]
 
 
-def _keeper(
-    tier: Tier, chosen: dict[str, Any], address: str, name: str, stop: threading.Event
-) -> RollupKeeper:
-    rules = chosen["rollup_rules"] / f"{name}.yml"
-    if not rules.is_file():
-        raise click.UsageError(f"--rollup.rules-dir: {rules} is not there")
-    program = shutil.which(chosen["vmalert"])
-    if program is None:
-        raise click.UsageError(
-            f"--vmalert.path: {chosen['vmalert']} is not there or cannot be run; "
-            "it computes the rollups"
-        )
-    way: Way = chosen["way"]
-    storage = VictoriaMetrics(chosen["storage_url"], "--storage.url", _TIMEOUT, way)
-    own = VictoriaMetrics(address, f"--rollup.{name}-url", _TIMEOUT, way)
-    replayer = Replayer(Path(program), rules, chosen["storage_url"], address, stop, way.login)
-    return RollupKeeper(tier, Ledger(storage, own), replayer, chosen["rollup_look_back"], stop)
+def _fill(fillers: list[tuple[str, Filler]]) -> None:
+    for name, filler in fillers:
+        for span, done, troubles in filler.fill():
+            click.echo(f"{_day(span.start)} to {_day(span.end)}: {done} {name} of nodes made")
+            if troubles:
+                raise click.ClickException(f"{name}: {troubles[0]}; run this again to go on")
+
+
+def _told(fillers: list[tuple[str, Filler]], look: Callable[[Filler], list[Span]]) -> None:
+    for name, filler in fillers:
+        lacking = look(filler)
+        if lacking:
+            days = {_day(span.end - 1) for span in lacking}
+            raise click.ClickException(
+                f"{name} are missing of {len(days)} days from {min(days)} to {max(days)}; "
+                "gpuglass rollups fill makes them"
+            )
+    click.echo("Minutes and hours are there of all samples that are older than a day.")
+
+
+def _asked(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except QueryError as error:
+        raise click.ClickException(str(error)) from None
+    except StoppedError:
+        raise click.ClickException("stopped; run this again to go on") from None
+
+
+def _day(moment: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))

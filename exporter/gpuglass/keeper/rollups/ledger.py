@@ -94,6 +94,14 @@ class Ledger:
         lines = self._tier.metrics().splitlines()
         return next((line for line in lines if line.startswith("vm_app_start_timestamp")), "")
 
+    def kept_for(self) -> float:
+        """How many seconds back both storages have everything.
+
+        Raises:
+            QueryError: One does not tell.
+        """
+        return min(self._raw.retention(), self._tier.retention())
+
     def _over(
         self, storage: VictoriaMetrics, promql: str, span: Span, step: int
     ) -> Iterator[tuple[Labels, Points]]:

@@ -59,7 +59,9 @@ class Run:
             StoppedError: The keeper ends.
         """
         self._started = self._ledger.tier_started()
-        differing = self._differing(spans)
+        differing = self.differing(spans)
+        if not differing:
+            return
         at_rest = self._at_rest(differing)
         for span in differing:
             self._fill(span, at_rest)
@@ -68,8 +70,12 @@ class Run:
             self._pause(self._unsettled[-1][0] + self._settle_seconds - time.monotonic())
             self._settle(0)
 
-    def _differing(self, spans: list[Span]) -> list[Span]:
-        """The spans worth a closer look: whole ones are summed up first, which is cheap."""
+    def differing(self, spans: list[Span]) -> list[Span]:
+        """The spans worth a closer look: whole ones are summed up first, which is cheap.
+
+        Raises:
+            QueryError: A storage does not answer.
+        """
         whole = [span for span in spans if self._is_whole(span)]
         if not whole:
             return spans
