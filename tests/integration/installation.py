@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
-import urllib.request
+import urllib.parse
 from pathlib import Path
 
 from tests.integration.stack import (
@@ -16,10 +16,11 @@ from tests.integration.stack import (
     Program,
     Samples,
     environment,
-    get,
     shipped_command,
 )
 from tests.ports import free_port
+
+from gpuglass.keeper.http import Login, Way, ask
 
 # By the names that backups have for them: program, and what its port is called.
 STORES = {
@@ -48,9 +49,10 @@ class Installation:
             (theirs / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "victoriametrics/tier.yml", theirs)
         self.data.mkdir(exist_ok=True)
-        self.password_file = self.data / "http/password"
+        self.password_file = self.data / "access/password"
         self.password_file.parent.mkdir(exist_ok=True)
-        self.password_file.write_text(f"secret of {folder.name}")
+        self.password_file.write_text(f"secret-of-{folder.name}")
+        self.way = Way(login=Login("gpuglass", self.password_file))
         self.url: dict[str, str] = {}
         self.program: dict[str, Program] = {}
         for name in STORES if tiered else ("raw",):
@@ -104,6 +106,7 @@ class Installation:
             "GPUGLASS_SOURCE_DIR": str(self.clone),
             "GPUGLASS_DATA_DIR": str(self.data),
             "GPUGLASS_VICTORIAMETRICS_URL": self.url["raw"],
+            "GPUGLASS_PASSWORD_FILE": str(self.password_file),
             **{f"GPUGLASS_{name.upper()}_PATH": str(self._programs / name) for name in programs},
         }
         return environment(**{**told, **tiers, **more})
@@ -124,17 +127,21 @@ class Installation:
     def write(self, name: str, lines: list[str]) -> None:
         """Store samples: text format, with times in milliseconds."""
         body = "\n".join(lines).encode()
-        request = f"{self.url[name]}/api/v1/import/prometheus"
-        urllib.request.urlopen(request, body, timeout=30).close()
+        ask(f"{self.url[name]}/api/v1/import/prometheus", body, way=self.way)
+
+    def get(self, name: str, path: str, **arguments: str) -> str:
+        """What a storage answers."""
+        query = urllib.parse.urlencode(arguments)
+        return ask(f"{self.url[name]}{path}?{query}", way=self.way).decode()
 
     def flush(self, name: str) -> None:
-        get(f"{self.url[name]}/internal/force_flush")
+        self.get(name, "/internal/force_flush")
 
     def export(self, name: str, selector: str) -> dict[Labels, Samples]:
         """Every sample of a storage: by the labels of the series, (Unix time, value)."""
         arguments = {"match[]": selector, "reduce_mem_usage": "0"}
         series: dict[Labels, Samples] = {}
-        for line in get(f"{self.url[name]}/api/v1/export", **arguments).splitlines():
+        for line in self.get(name, "/api/v1/export", **arguments).splitlines():
             entry = json.loads(line)
             times = (moment / 1000 for moment in entry["timestamps"])
             points = list(zip(times, entry["values"], strict=True))
@@ -144,7 +151,7 @@ class Installation:
     def answer(self, name: str, promql: str, start: float, end: float, step: float) -> object:
         """What PromQL says over some time."""
         arguments = {"query": promql, "start": str(start), "end": str(end), "step": f"{step:g}s"}
-        answer = json.loads(get(f"{self.url[name]}/api/v1/query_range", nocache="1", **arguments))
+        answer = json.loads(self.get(name, "/api/v1/query_range", nocache="1", **arguments))
         return sorted(answer["data"]["result"], key=str)
 
     def snapshots(self) -> list[str]:

@@ -88,6 +88,7 @@ def files(installation: Installation) -> dict[str, bytes]:
         theirs / "rules/custom",
         theirs / "alertmanager",
         data / "tls",
+        data / "access",
         data / "alertmanager",
     )
     root = installation.clone.parent
@@ -144,7 +145,8 @@ def test_what_is_restored_elsewhere_is_what_was_there_at_the_moment_of_the_backu
     (target.clone / "victoriametrics/alertmanager/README.md").write_text("another release's\n")
     (target.clone / "victoriametrics/targets/this-node.yml").write_text("of this machine\n")
     (target.data / "this-node.yml").write_text("of this machine\n")
-    code, told = target.gpuglass("restore", str(shelf))
+    # Its password, too, is another's until then.
+    code, told = target.gpuglass("restore", "--replace", str(shelf))
     assert code == 0, told
     target.start()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.integration import tiers
 from tests.integration.installation import Installation
-from tests.integration.stack import ROOT, Labels, get
+from tests.integration.stack import ROOT, Labels
 from tests.integration.tiers import Rollups, Timeline, held
 
 from gpuglass.keeper.rollups import plan
@@ -49,11 +49,11 @@ class StoppingReplayer(Replayer):
 def filler(
     installation: Installation, programs: Path, name: str
 ) -> tuple[Filler, StoppingReplayer]:
-    tier, key = TIERS[name]
+    (tier, key), way = TIERS[name], installation.way
     raw, own = installation.url["raw"], installation.url[key]
     rules, stop = ROOT / f"victoriametrics/rules/rollups/{name}.yml", threading.Event()
-    replayer = StoppingReplayer(programs / "vmalert", rules, raw, own, stop)
-    ledger = Ledger(VictoriaMetrics(raw, "-"), VictoriaMetrics(own, "-"))
+    replayer = StoppingReplayer(programs / "vmalert", rules, raw, own, stop, way.login)
+    ledger = Ledger(VictoriaMetrics(raw, "-", way=way), VictoriaMetrics(own, "-", way=way))
     return Filler(tier, ledger, replayer, stop, settle=0), replayer
 
 
@@ -79,14 +79,8 @@ def query(
     installation: Installation, promql: str, moment: int, step: int
 ) -> list[tuple[Labels, dict[int, float]]]:
     arguments = {"query": promql, "start": str(moment + step), "end": str(moment + LENGTH + step)}
-    answer = json.loads(
-        get(
-            f"{installation.url['raw']}/api/v1/query_range",
-            step=f"{step}s",
-            nocache="1",
-            **arguments,
-        )
-    )
+    arguments |= {"step": f"{step}s", "nocache": "1"}
+    answer = json.loads(installation.get("raw", "/api/v1/query_range", **arguments))
     return [
         (tuple(sorted(s["metric"].items())), {int(t): float(v) for t, v in s["values"]})
         for s in answer["data"]["result"]
