@@ -87,24 +87,32 @@ def make(out: Path, pythons: Sequence[str], docker: bool, without_grafana: bool)
     Raises:
         BundleError: A part of it cannot be had.
     """
-    machine = MACHINES.get(platform.machine(), platform.machine())
-    name = f"gpuglass-{_version()}-linux-{machine}{'-docker' if docker else ''}.tar.gz"
+    name = f"gpuglass-{_version()}-linux-{machine()}{'-docker' if docker else ''}.tar.gz"
     with tempfile.TemporaryDirectory(prefix="gpuglass-bundle-") as work:
         tree = Path(work) / "gpuglass"
         offline = tree / "offline"
         _copy_clone(tree)
         offline.mkdir()
-        about = {"version": _version(), "machine": machine, "way": "docker" if docker else "native"}
+        about = {
+            "version": _version(),
+            "machine": machine(),
+            "way": "docker" if docker else "native",
+        }
         if docker:
             _save_images(offline / "images.tar", without_grafana)
         else:
             _download_wheels(offline / "wheels", pythons)
-            _fetch_programs(offline / "components", Path(work), machine, without_grafana)
+            _fetch_programs(offline / "components", Path(work), without_grafana)
             _build_driver(offline / "simulator")
             about["pythons"] = " ".join(pythons)
         (offline / "about").write_text("".join(f"{key}={about[key]}\n" for key in about))
-        _seal(tree, offline / "SHA256SUMS")
-        return _pack(tree, out, name)
+        seal(tree)
+        return pack(tree, out, name)
+
+
+def machine() -> str:
+    """The architecture, as packages and releases spell it."""
+    return MACHINES.get(platform.machine(), platform.machine())
 
 
 def _version() -> str:
@@ -147,9 +155,9 @@ def _copy_clone(tree: Path) -> None:
 
 def _download_wheels(folder: Path, pythons: Sequence[str]) -> None:
     """Download the pinned wheels for this architecture and these Pythons, with checksums."""
-    machine = platform.machine()
-    tags = [f"--platform=manylinux_{glibc}_{machine}" for glibc in GLIBC]
-    tags += [f"--platform=manylinux2014_{machine}", f"--platform=linux_{machine}"]
+    here = platform.machine()
+    tags = [f"--platform=manylinux_{glibc}_{here}" for glibc in GLIBC]
+    tags += [f"--platform=manylinux2014_{here}", f"--platform=linux_{here}"]
     folder.mkdir()
     for version in pythons:
         print(f"wheels for Python {version}", flush=True)
@@ -182,7 +190,7 @@ def _locked(version: str) -> Iterator[str]:
                 yield " ".join([f"{requirement.name}{requirement.specifier}", *sums])
 
 
-def _fetch_programs(folder: Path, work: Path, machine: str, without_grafana: bool) -> None:
+def _fetch_programs(folder: Path, work: Path, without_grafana: bool) -> None:
     """Have the programs of others, and Grafana's archive, as a cache of components.sh."""
     cache = Path(os.environ.get("GPUGLASS_COMPONENTS_CACHE") or ROOT / ".cache/components")
     names = _sourced("install.sh", 'printf "%s\\n" "${component_names[@]}"').split()
@@ -194,12 +202,10 @@ def _fetch_programs(folder: Path, work: Path, machine: str, without_grafana: boo
         "GPUGLASS_COMPONENTS_SOURCES": "release packages",
     }
     print(_run("programs", [script, work / "programs", *names], settings), end="", flush=True)
-    (folder / machine).mkdir(parents=True)
+    (folder / machine()).mkdir(parents=True)
     for name in names:
-        kept = cache / machine / name
-        if name == "grafana":
-            kept = cache / machine / _grafana_archive(machine)
-        _copy_kept(kept, folder / machine)
+        kept = cache / machine() / (_grafana_archive() if name == "grafana" else name)
+        _copy_kept(kept, folder / machine())
 
 
 def _sourced(part: str, command: str) -> str:
@@ -207,11 +213,11 @@ def _sourced(part: str, command: str) -> str:
     return _run(part, ["bash", "-c", f"set -eu; . deploy/native/{part}; {command}"])
 
 
-def _grafana_archive(machine: str) -> str:
+def _grafana_archive() -> str:
     pins = (ROOT / "deploy/native/checksums.txt").read_text()
-    found = re.search(rf"grafana_\S+_linux_{machine}\.tar\.gz", pins)
+    found = re.search(rf"grafana_\S+_linux_{machine()}\.tar\.gz", pins)
     if found is None:
-        raise BundleError(f"no Grafana is pinned for {machine}; see --no-grafana")
+        raise BundleError(f"no Grafana is pinned for {machine()}; see --no-grafana")
     return found[0]
 
 
@@ -252,8 +258,10 @@ def _save_images(file: Path, without_grafana: bool) -> None:
     _run("images", ["docker", "save", "--output", str(file), *wanted])
 
 
-def _seal(tree: Path, sums: Path) -> None:
-    """Write the checksum of every file, in the format of sha256sum."""
+def seal(tree: Path) -> None:
+    """Write the checksum of every file of a tree, in the format of sha256sum."""
+    sums = tree / "offline/SHA256SUMS"
+    sums.unlink(missing_ok=True)
     lines = [f"{_sha256(path)}  {path.relative_to(tree)}\n" for path in _files(tree)]
     sums.write_text("".join(lines))
 
@@ -272,8 +280,8 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _pack(tree: Path, out: Path, name: str) -> Path:
-    """Write the archive; of the same files, the same one."""
+def pack(tree: Path, out: Path, name: str) -> Path:
+    """Write an archive of a tree into a folder; of the same files, the same one."""
     when = int(
         os.environ.get("SOURCE_DATE_EPOCH") or _run("git", ["git", "log", "-1", "--format=%ct"])
     )

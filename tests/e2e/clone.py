@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,17 @@ def wait_for(what: str, check: Callable[[], Any], seconds: float = 60) -> Any:
     return answer
 
 
+def _environment() -> dict[str, str]:
+    """Ours without what would be another's settings, or code."""
+    ours = ("GPUGLASS_", "PYTHONPATH")
+    return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+
+
 class Clone:
     """A copy of the working tree, with settings of its own and nothing of this machine's."""
+
+    # What comes before each command that runs in it, as one that enters a network of its own.
+    entry: Sequence[str] = ()
 
     def __init__(self, folder: Path, cache: Path) -> None:
         # A space, which shells, make and the supervisor each read in a way of their own.
@@ -88,8 +97,11 @@ class Clone:
                 shutil.copy(REPOSITORY / name, self.folder / name)
         give_away(self.folder.parent)
 
+    def _inside(self, command: list[str]) -> list[str]:
+        return [*self.entry, *as_ordinary_user(command)]
+
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
+        kept = _environment()
         names = {p: p.replace("victoria-metrics", "victoriametrics") for p in self.ports}
         ports = {
             f"GPUGLASS_{names[p].replace('-', '_').upper()}_PORT": str(n)
@@ -115,7 +127,7 @@ class Clone:
         """setup.sh in a process group of its own; its output goes to a pipe."""
         with stdin.open() as given:
             return subprocess.Popen(
-                as_ordinary_user([str(self.folder / "setup.sh"), *arguments]),
+                self._inside([str(self.folder / "setup.sh"), *arguments]),
                 cwd=self.folder,
                 env={**self.environment(), **(env or {})},
                 stdin=given,
@@ -143,10 +155,14 @@ class Clone:
 
     def ask(self, program: str, path: str) -> Any:
         """What a program's API answers."""
-        address = f"http://127.0.0.1:{self.ports[program]}{path}"
-        request = urllib.request.Request(address, headers=self.login())
+        return json.loads(self.fetch(f"http://127.0.0.1:{self.ports[program]}{path}", self.login()))
+
+    def fetch(self, url: str, headers: Mapping[str, str]) -> str:
+        """What answers at a URL; an error if nothing does."""
+        request = urllib.request.Request(url, headers=dict(headers))
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+            text: str = answer.read().decode()
+            return text
 
     def status(
         self, program: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -178,11 +194,10 @@ class Clone:
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A run of the installed command."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUGLASS_")}
         return subprocess.run(
-            as_ordinary_user([str(self.prefix / "bin/gpuglass"), *arguments]),
+            self._inside([str(self.prefix / "bin/gpuglass"), *arguments]),
             cwd=self.folder,
-            env=kept,
+            env=_environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -192,9 +207,7 @@ class Clone:
         """The process of each program, as its supervisor knows them."""
         control = next(self.prefix.glob("venvs/supervisor-*/bin/supervisorctl"))
         command = [str(control), "-c", str(self.prefix / "run/supervisord.conf"), "status"]
-        done = subprocess.run(
-            as_ordinary_user(command), capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(self._inside(command), capture_output=True, text=True, check=False)
         fields = [line.replace(",", "").split() for line in done.stdout.splitlines()]
         return {f[0]: int(f[3]) for f in fields if f[1:3] == ["RUNNING", "pid"]}
 
