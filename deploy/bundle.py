@@ -58,7 +58,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--docker", action="store_true", help="images, in place of programs and wheels"
     )
-    parser.add_argument("--no-grafana", action="store_true", help="no dashboards")
+    parser.add_argument(
+        "--no-grafana", action="store_true", help="no Grafana, where there are no images"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
     arguments = parser.parse_args()
     arguments.python = sorted(set(arguments.python or [here]), key=_order)
@@ -99,7 +101,7 @@ def make(out: Path, pythons: Sequence[str], docker: bool, without_grafana: bool)
             "way": "docker" if docker else "native",
         }
         if docker:
-            _save_images(offline / "images.tar", without_grafana)
+            _save_images(offline / "images.tar")
         else:
             _download_wheels(offline / "wheels", pythons)
             _fetch_programs(offline / "components", Path(work), without_grafana)
@@ -240,22 +242,21 @@ def _build_driver(folder: Path) -> None:
         shutil.copy(Path(build) / "libnvidia-ml.so.1", folder)
 
 
-def _save_images(file: Path, without_grafana: bool) -> None:
+def _save_images(file: Path) -> None:
     """Build our images, or pull those of a release, and save them with those of others."""
     compose = ["docker", "compose", "--project-directory", str(ROOT), "--profile", "tiered"]
     images: set[str] = set()
     for overlay in ([], [DEMO]):
         files = [word for name in (*COMPOSE, *overlay) for word in ("-f", str(ROOT / name))]
-        how = ["build"] if "dev" in _version() else ["pull", "--ignore-buildable"]
+        how = ["build"] if "dev" in _version() else ["pull"]
         print("images" + (" of the demo" if overlay else ""), flush=True)
         _run("images", [*compose, *files, *how, "--quiet"])
         images |= set(_run("images", [*compose, *files, "config", "--images"]).split())
-    wanted = sorted(i for i in images if not (without_grafana and "grafana/grafana:" in i))
-    for image in wanted:
+    for image in sorted(images):
         if subprocess.run(["docker", "image", "inspect", image], capture_output=True).returncode:
             print(image, flush=True)
             _run(image, ["docker", "pull", "--quiet", image])
-    _run("images", ["docker", "save", "--output", str(file), *wanted])
+    _run("images", ["docker", "save", "--output", str(file), *sorted(images)])
 
 
 def seal(tree: Path) -> None:

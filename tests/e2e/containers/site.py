@@ -181,10 +181,14 @@ class Machine:
         """What the installed command prints; an error if it fails."""
         return self.run(self.command, *arguments)
 
-    def put_clone(self, archive: bytes) -> None:
-        """Put the files of a commit into the clone's folder; those of the one before go first."""
+    def enter(self) -> None:
+        """Run what comes in the clone's folder."""
         self._engine.docker("exec", self.name, "mkdir", "-p", self.folder)
         self._place = self.folder
+
+    def put_clone(self, archive: bytes) -> None:
+        """Put the files of a commit into the clone's folder; those of the one before go first."""
+        self.enter()
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             names = [member.name for member in tar if not member.isdir()]
         self._put("xargs -0r rm -f", "\0".join(self.files).encode())
