@@ -164,7 +164,7 @@ def _download_wheels(folder: Path, pythons: Sequence[str]) -> None:
     for version in pythons:
         print(f"wheels for Python {version}", flush=True)
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
-            wanted.write("\n".join(_locked(version)))
+            wanted.write("\n".join(locked(version)))
             wanted.flush()
             _run(
                 f"wheels for Python {version}",
@@ -178,7 +178,7 @@ def _download_wheels(folder: Path, pythons: Sequence[str]) -> None:
             )
 
 
-def _locked(version: str) -> Iterator[str]:
+def locked(version: str) -> Iterator[str]:
     """What the locks ask for on a version of Python, without conditions.
 
     pip judges conditions by the Python that runs it.
