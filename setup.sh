@@ -11,7 +11,7 @@ for part in deploy/native/{settings,packages,install,programs,supervisor,native,
     . "$source_dir/$part"
 done
 
-role='' action='' engine='' demo=no purge=no build_images=no tls=''
+role='' action='' engine='' secrecy='' insecure=no demo=no purge=no build_images=no tls=''
 # Whether this install runs a Grafana.
 grafana=no
 storage_before=''
@@ -25,7 +25,7 @@ runner=''
 usage() {
     cat <<'USAGE'
 usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-docker] [--build | --offline]
-                  [--prefix DIR]
+                  [--insecure | --secure] [--prefix DIR]
        ./setup.sh --status | --stop | --uninstall [--purge]   [--prefix DIR]
 
   --single-node  everything on this machine: exporter, vmagent, VictoriaMetrics, vmalert, Alertmanager,
@@ -34,6 +34,7 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
   --worker       the exporter alone, to be scraped by a host; listens on every address
   --tls FILE     with --worker: over TLS and with a password, by what "gpuglass enrol" printed on the host;
                  - reads it from the standard input, none goes back to plain HTTP
+  --insecure     VictoriaMetrics, vmagent, vmalert and Alertmanager ask nobody for a password, until --secure
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
   --build        with Docker, build the images here; else those of a release are pulled
@@ -55,6 +56,8 @@ Settings come from the environment or from gpuglass.env in this clone, as KEY=VA
   GPUGLASS_COST_*      KWH_PRICE, GPU_HOUR_PRICE, CURRENCY, PUE, CARBON_GRAMS_PER_KWH: what use costs
   GPUGLASS_ALERT_*     TEMPERATURE_CELSIUS, UTILIZATION_RATIO, MEMORY_RATIO: alert above these, else not
   GPUGLASS_GRAFANA     auto: where one is on PATH or can be downloaded (the default), or no: never
+  GPUGLASS_OPEN        what other machines may reach, by its password, such as grafana,victoriametrics;
+                       also vmagent, vmalert, alertmanager (the default: nothing)
   GPUGLASS_DASHBOARD_URL  the address by which people reach Grafana, or another one with these dashboards,
                        for messages of alerts to link to (default: http://127.0.0.1:3000)
   with Docker: GPUGLASS_VM_VERSION, GPUGLASS_ALERTMANAGER_VERSION, GPUGLASS_GRAFANA_VERSION,
@@ -92,6 +95,7 @@ parse_arguments() {
         --single-node | --host | --worker) choose role "$1" ;;
         --status | --stop | --uninstall) choose action "$1" ;;
         --docker | --no-docker) choose engine "$1" ;;
+        --insecure | --secure) choose secrecy "$1" ;;
         --demo) demo=yes ;;
         --purge) purge=yes ;;
         --build) build_images=yes ;;
@@ -136,6 +140,7 @@ check_arguments() {
     [ "$build_images" = no ] || [ "$action$engine" = '' ] || [ "$engine" = docker ] ||
         usage_error "--build is for images, and does not go with --${action:-$engine}"
     [ "$offline" = no ] || [ "$action$build_images" = no ] || usage_error "--offline goes with --single-node, --host and --worker, and without --build"
+    [ -z "$secrecy" ] || [[ $role == single-node || $role == host ]] || usage_error "--$secrecy goes with --single-node and --host only"
     [ -z "$tls" ] || [ "$role" = worker ] || usage_error "--tls goes with --worker only; the others listen on the loopback"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
@@ -197,7 +202,7 @@ lock_prefix() {
 save_run() {
     local name
     {
-        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" web "$web"
+        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" insecure "$insecure" web "$web"
         for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
@@ -329,6 +334,7 @@ main() {
     fi
     load_settings "$source_dir/gpuglass.env"
     choose_storage
+    choose_access
     read_web
     open_log
     [ "$offline" = no ] || open_bundle

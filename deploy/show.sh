@@ -66,7 +66,7 @@ show_addresses() {
 
 show_host_addresses() {
     show_grafana
-    say "PromQL:    curl -u \"gpuglass:\$($(printf %q "$prefix/bin/gpuglass") password)\" '$(victoriametrics_url)/api/v1/query?query=up'"
+    say "PromQL:    $(promql_line)"
     # A package of the distribution may lack it.
     { [ -n "$venv" ] && ! answers "$(victoriametrics_url)/vmui/" "$(password_file)"; } || say "Browse:    $(victoriametrics_url)/vmui/"
     [ "$(saved GPUGLASS_STORAGE)" != tiered ] ||
@@ -74,11 +74,24 @@ show_host_addresses() {
             "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_1H_PORT)/ (hours)"
     say "Targets:   http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)/targets"
     say "Alerts:    http://127.0.0.1:$(saved GPUGLASS_ALERTMANAGER_PORT)/"
-    say "Password:  of these, user gpuglass: $(where_password_is)"
+    if [ "$(saved insecure)" = yes ]; then
+        say "Password:  none, since --insecure: who reaches these ports can read, write and silence; --secure ends that"
+    else
+        say "Password:  of these, user gpuglass: $(where_password_is)"
+    fi
+    [ -z "$(saved GPUGLASS_OPEN)" ] || say "Open:      $(saved GPUGLASS_OPEN), to all who reach this machine, over plain HTTP"
     [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
     say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
     say "Enrol:     $prefix/bin/gpuglass enrol NODE   (what to type there, for TLS and a password)"
     say "Command:   $prefix/bin/gpuglass --help"
+}
+
+# What to type for an answer.
+promql_line() {
+    local login
+    login="-u \"gpuglass:\$($(printf %q "$prefix/bin/gpuglass") password)\" "
+    [ "$(saved insecure)" != yes ] || login=''
+    echo "curl $login'$(victoriametrics_url)/api/v1/query?query=up'"
 }
 
 show_grafana() {

@@ -37,6 +37,7 @@ compose() (
     GPUGLASS_EXTERNAL_URL=$(external_url)
     GPUGLASS_EXTERNAL_PATH=$(external_path)
     COMPOSE_PROFILES=''
+    use_access
     use_grafana
     use_web
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
@@ -52,6 +53,15 @@ files_group() {
     group=$(stat -c %g "$source_dir/victoriametrics/alertmanager")
     [ "$group" != 0 ] || group=9400
     echo "$group"
+}
+
+use_access() {
+    local name
+    GPUGLASS_HTTP_USER=$(http_user) GPUGLASS_ALERTMANAGER_WEB=$(alertmanager_web /var/lib/gpuglass/access)
+    export GPUGLASS_HTTP_USER GPUGLASS_ALERTMANAGER_WEB
+    for name in ${openable//|/ }; do
+        export "GPUGLASS_LISTEN_${name^^}=$(listen_of "$name")"
+    done
 }
 
 use_web() {
@@ -195,6 +205,8 @@ docker_restore() {
     role=$(saved role)
     demo=$(saved demo)
     grafana=$(saved grafana)
+    insecure=$(saved insecure)
+    insecure=${insecure:-no}
     web=$(saved web)
     web=${web:-none}
     for name in "${!setting[@]}"; do

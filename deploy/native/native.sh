@@ -178,7 +178,7 @@ check_ports() {
         if grep -q "^$program RUNNING" <<<"$states" && [ "$(saved "$name")" = "$port" ]; then
             continue
         fi
-        wanted+=("$(if [ "$program" = exporter ]; then listen_address; else echo 127.0.0.1; fi):$port")
+        wanted+=("$(if [ "$program" = exporter ]; then listen_address; else listen_of "$(openable_name "$program")"; fi):$port")
     done
     [ ${#wanted[@]} -gt 0 ] || return 0
     read -r port owner < <("$python" "$source_dir/deploy/native/ports.py" "${wanted[@]}" || true) || return 0

@@ -22,6 +22,9 @@ render() {
         *_PORT | *_NODE_NAME | *_RETENTION_1?) text=${text//@${name#GPUGLASS_}@/${setting[$name]}} ;;
         esac
     done
+    for name in ${openable//|/ }; do
+        text=${text//@LISTEN_${name^^}@/$(listen_of "$name")}
+    done
     text=${text//@HTTP_USER@/$(http_user)}
     text=${text//@PASSWORD_FILE@/$(password_file)}
     text=${text//@ALERTMANAGER_WEB@/$(alertmanager_web)}
@@ -150,6 +153,7 @@ program_environment() {
 # Its dashboards it reads again by itself.
 grafana_settings() {
     environment_line SETUP_REVISION "$(cat "$prefix/bin/grafana" "$source_dir"/grafana/{grafana.ini,start.sh} "$source_dir"/grafana/provisioning/*/*.yml "$(password_file)" | fingerprint)"
+    environment_line GF_SERVER_HTTP_ADDR "$(listen_of grafana)"
     environment_line GF_SERVER_HTTP_PORT "${setting[GPUGLASS_GRAFANA_PORT]}"
     environment_line GF_PATHS_DATA "$prefix/data/grafana"
     environment_line GF_PATHS_LOGS "$prefix/data/grafana/log"

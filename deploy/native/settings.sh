@@ -34,6 +34,8 @@ declare -A setting=(
     [GPUGLASS_ALERT_MEMORY_RATIO]=''
     # auto: where a Grafana can be had.
     [GPUGLASS_GRAFANA]=auto
+    # Empty: all listen on the loopback. Else what other machines may reach; see choose_access.
+    [GPUGLASS_OPEN]=''
     # Empty: the Grafana of this install, where it has one.
     [GPUGLASS_DASHBOARD_URL]=''
     # The containers run the release that is pinned for the native way.
@@ -83,7 +85,7 @@ setting_names() {
 
 set_setting() {
     local where=$1 name=$2 value=$3 wanted=
-    if [[ -z $value && $name =~ ^GPUGLASS_(STORAGE|COST_|ALERT_|DASHBOARD_) ]]; then
+    if [[ -z $value && $name =~ ^GPUGLASS_(STORAGE|COST_|ALERT_|DASHBOARD_|OPEN) ]]; then
         setting[$name]=''
         unset "given[$name]"
         return 0
@@ -94,6 +96,10 @@ set_setting() {
     GPUGLASS_RETENTION*) is_retention "$value" || wanted='days, weeks or years such as 400d, up to 100y' ;;
     GPUGLASS_STORAGE) [[ $value =~ ^(single|tiered)$ ]] || wanted='single or tiered' ;;
     GPUGLASS_GRAFANA) [[ $value =~ ^(auto|no)$ ]] || wanted='auto or no' ;;
+    GPUGLASS_OPEN)
+        value=${value//[[:space:]]/}
+        [[ $value =~ ^($openable)(,($openable))*$ ]] || wanted="a list of ${openable//|/, }"
+        ;;
     GPUGLASS_COST_CURRENCY) [[ $value =~ ^[A-Za-z]{3}$ ]] || wanted='a currency of three letters, such as EUR' ;;
     GPUGLASS_COST_*_PRICE) is_number "$value" 0 10000000 || wanted='a number from 0 to 10000000, such as 0.31' ;;
     GPUGLASS_COST_PUE) is_number "$value" 1 10 || wanted='a number from 1 to 10, such as 1.3' ;;

@@ -22,6 +22,8 @@ TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
 OTHERS = ("victoria-metrics", *TIERS, "vmagent", "vmalert", "alertmanager", "grafana")
 # What runs as root, for a moment; and what bounds its memory itself.
 PREPARES, UNLIMITED = "volumes", "victoriametrics/victoria-metrics:"
+# On the loopback, unless a setting says otherwise.
+CLOSED = re.compile(r"\$\{GPUGLASS_(BIND|LISTEN_\w+):-127\.0\.0\.1\}:")
 OVERLAYS = ("deploy/docker/gpu.yml", "deploy/docker/demo.yml")
 
 
@@ -116,13 +118,13 @@ def test_each_service_is_closed_and_watched(name: str, service: dict[str, Any]) 
         return
     assert "cap_add" not in service
     assert "127.0.0.1" in " ".join(service["healthcheck"]["test"])
-    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert all(CLOSED.match(port) for port in service.get("ports", []))
     assert not any("docker.sock" in volume for volume in service.get("volumes", []))
     assert "ulimits" not in service
     if service.get("network_mode") == "host":
         listening = [word for word in service["command"] if "isten" in word]
         assert len(listening) == 1
-        assert re.search(r"=(127\.0\.0\.1|\$\{GPUGLASS_BIND:-127\.0\.0\.1\}):", listening[0]), name
+        assert CLOSED.match(listening[0].partition("=")[2]), name
 
 
 def compose(files: Iterable[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -300,6 +302,15 @@ def test_commands_in_the_keeper_s_container_find_files_as_in_the_clone() -> None
     assert f"./victoriametrics:{keeper['working_dir']}/victoriametrics:ro" in keeper["volumes"]
 
 
+def who_may_ask(config: dict[str, Any]) -> set[str]:
+    """The users that the programs know; nobody is asked by one that knows the empty one."""
+    words = [word for service in config["services"].values() for word in service["command"] or ()]
+    users = {w.partition("=")[2] for w in words if w.startswith("-httpAuth.username=")}
+    (file,) = (w.partition("=")[2] for w in words if w.startswith("--web.config.file="))
+    assert bool(file) == (users != {""})
+    return users
+
+
 def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     """By a Compose that only shows what it would start."""
     docker = tmp_path / "docker"
@@ -307,18 +318,20 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     docker.chmod(0o755)
     script = f"""
         set -euo pipefail
-        source_dir={REPOSITORY} role=host demo=no prefix={tmp_path}
+        source_dir={REPOSITORY} role=host demo=no prefix={tmp_path} insecure=no
         usage_error() {{ echo "$*" >&2; exit 2; }}
         for part in native/{{settings,programs}} docker/docker access; do . deploy/$part.sh; done
         grafana=yes
         load_settings /nonexistent
         compose config
         echo ---
+        insecure=yes compose config
+        echo ---
         venv=''
         render deploy/native/programs/vmalert.conf | sed -n 's/^ *"\\(-external.*\\)"$/- \\1/p'
     """
     settings = {"STORAGE": "tiered", "RETENTION_RAW": "9d", "COST_PUE": "1.4", "VMALERT_PORT": "88"}
-    settings["GRAFANA_PORT"] = "3003"
+    settings |= {"GRAFANA_PORT": "3003", "OPEN": "grafana,vmagent"}
     settings["DASHBOARD_URL"] = "https://boards.example.org/gpus/"
     done = subprocess.run(
         ["bash", "-c", script],
@@ -330,11 +343,17 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    config, native = yaml.safe_load_all(done.stdout)
+    config, insecure, native = yaml.safe_load_all(done.stdout)
     made = config["services"]
     assert {*OTHERS, "keeper", PREPARES} == set(made)
     assert "-retentionPeriod=9d" in made["victoria-metrics"]["command"]
     assert "-memory.allowedPercent=15" in made["victoria-metrics"]["command"]
+    assert who_may_ask(config) == {"gpuglass"}
+    assert who_may_ask(insecure) == {""}
+    addresses = {n: p["host_ip"] for n, s in made.items() for p in s.get("ports", [])}
+    assert addresses.pop("grafana") == "0.0.0.0"
+    assert set(addresses.values()) == {"127.0.0.1"}
+    assert "-httpListenAddr=0.0.0.0:8429" in made["vmagent"]["command"]
     links = [word for word in made["vmalert"]["command"] if "external" in word]
     assert links == [
         "-external.url=https://boards.example.org/gpus/d",

@@ -27,6 +27,8 @@ SINGLE = ("--single-node", "--no-docker")
         ),
         (["--single-node", "--purge"], "--purge goes with --uninstall only"),
         (["--single-node", "--tls", "-"], "--tls goes with --worker only"),
+        (["--worker", "--insecure"], "--insecure goes with --single-node and --host only"),
+        (["--host", "--insecure", "--secure"], "--insecure and --secure exclude each other"),
         (["--worker", "--tls"], "--tls needs a file, - or none"),
         (["--worker", "--tls", "/nonexistent"], "--tls: /nonexistent cannot be read"),
         (["--worker", "--tls", "-"], "--tls: nothing came; give what gpuglass enrol printed"),
@@ -55,6 +57,11 @@ def test_no_arguments_shows_usage(clone: Clone) -> None:
     [
         ("GPUGLASS_EXPORTER_PORT=9400\nnonsense\n", "gpuglass.env:2: 'nonsense' is not KEY=VALUE"),
         ("\n# ports\nGPUGLASS_PORT=1\n", "gpuglass.env:3: unknown setting 'GPUGLASS_PORT'"),
+        ("GPUGLASS_OPEN=grafana,x", "GPUGLASS_OPEN: 'grafana,x' is not a list of grafana, "),
+        (
+            "GPUGLASS_OPEN=keeper",
+            "gpuglass.env:1: GPUGLASS_OPEN: keeper asks nobody for a password",
+        ),
         ("GPUGLASS_RETENTION=forever", "gpuglass.env:1: GPUGLASS_RETENTION: 'forever' is not days"),
         (
             "GPUGLASS_RETENTION=1d\nGPUGLASS_RETENTION=2d",

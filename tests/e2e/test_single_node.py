@@ -33,6 +33,8 @@ from tests.e2e.clone import (
 from gpuglass.keeper.http import basic
 
 DEMO = ("--single-node", "--demo", "--no-docker")
+# As the kernel spells it.
+LOOPBACK = "0100007F"
 RULES = REPOSITORY / "victoriametrics/rules"
 
 
@@ -202,13 +204,21 @@ def test_output_shows_steps_table_and_addresses(running: Clone) -> None:
     assert "\033" not in output
 
 
-def test_everything_listens_on_loopback_alone(running: Clone) -> None:
-    ports = set(running.ports.values())
+def opened(clone: Clone) -> dict[str, bool]:
+    """Whether each program listens on all addresses; else it does on the loopback."""
+    programs = {port: program for program, port in clone.ports.items()}
+    found = {}
     for table in ("tcp", "tcp6"):
         for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             address, _, port = row.split()[1].rpartition(":")
-            if row.split()[3] == "0A" and int(port, 16) in ports:
-                assert address == "0100007F"
+            if row.split()[3] == "0A" and int(port, 16) in programs:
+                assert address == LOOPBACK or not address.strip("0"), address
+                found[programs[int(port, 16)]] = address != LOOPBACK
+    return found
+
+
+def test_everything_listens_on_loopback_alone(running: Clone) -> None:
+    assert opened(running) == dict.fromkeys(PROGRAMS, False)
 
 
 class Shown:
@@ -436,6 +446,45 @@ def test_tiered_storage_and_back(running: Clone) -> None:
         running.query("tfirst_over_time(gpuglass_build_info[1h])")[0]["value"][1]
         == stored[0]["value"][1]
     )
+
+
+def test_insecure_is_what_was_typed_until_secure(running: Clone) -> None:
+    code, output = running.setup(*DEMO, "--insecure")
+    assert code == 0, output
+    assert "Password:  none, since --insecure" in output
+    (line,) = re.findall(r"^PromQL: +(.+)$", output, re.MULTILINE)
+    assert "gpuglass" not in line
+    for program in ("victoria-metrics", "vmagent", "vmalert", "alertmanager"):
+        assert running.status(program, "/metrics", {}) == 200
+    assert "H200" in running.gpuglass("status")
+    asked = running.command("doctor", "passwords").stdout
+    assert "no password is asked for by victoria-metrics, vmagent, vmalert, alertmanager" in asked
+
+    code, output = running.setup(*DEMO)
+    assert (code, "Already running, nothing changed" in output) == (0, True), output
+    told = running.fails(*DEMO, env={"GPUGLASS_OPEN": "grafana, victoriametrics"}, code=2)
+    assert "GPUGLASS_OPEN: victoriametrics asks nobody for a password" in told
+    told = running.fails(*DEMO, env={"GPUGLASS_OPEN": "keeper"}, code=2)
+    assert "leave it out, or type --insecure to open it to everybody" in told
+
+
+def test_secure_makes_a_password_that_is_gone_and_may_be_open(running: Clone) -> None:
+    old = running.login()
+    running.password.unlink()
+    env = {"GPUGLASS_OPEN": "victoriametrics,alertmanager"}
+    code, output = running.setup(*DEMO, "--secure", env=env)
+    assert code == 0, output
+    assert "Open:      victoriametrics,alertmanager, to all who reach this machine" in output
+    assert running.login() != old
+    for program in ("victoria-metrics", "vmagent", "vmalert", "alertmanager"):
+        assert running.status(program, "/metrics", {}) == 401
+        assert running.status(program, "/metrics", old) == 401
+        assert running.status(program, "/metrics", running.login()) == 200
+    reached = dict.fromkeys(("victoria-metrics", "alertmanager"), True)
+    assert opened(running) == dict.fromkeys(PROGRAMS, False) | reached
+    exposed = running.command("doctor", "exposure").stdout
+    assert "ok       exposure           other machines reach alertmanager, victoria-" in exposed
+    assert scraped(running, PROGRAMS)
 
 
 def test_own_target_is_kept_once_edited(running: Clone) -> None:

@@ -22,8 +22,10 @@ PATIENCE = 60.0
 # What the keeper tells the rules.
 KWH_PRICE, GPU_HOUR_PRICE, PUE, KWH_CARBON = 0.31, 2.5, 1.25, 380.0
 
-# As with --insecure: whom nobody asks for a password may say anything.
+LISTENING = ("VICTORIAMETRICS", "VMAGENT", "VMALERT", "ALERTMANAGER", "KEEPER")
+# As with --insecure, on the loopback: whom nobody asks for a password may say anything.
 OPEN = {
+    **{f"LISTEN_{name}": "127.0.0.1" for name in LISTENING},
     "HTTP_USER": "",
     "PASSWORD_FILE": "/proc/sys/kernel/ostype",
     "ALERTMANAGER_WEB": "",

@@ -18,6 +18,9 @@ from gpuglass.doctor import alerting, boards, pipeline, storing
 from gpuglass.doctor.install import Addresses, Install
 from gpuglass.doctor.model import Finding, Status
 from gpuglass.keeper.alertmanager.api import AlertmanagerError
+from gpuglass.keeper.http import Login, Way
+from gpuglass.keeper.passwords import USER, prepare
+from gpuglass.keeper.victoriametrics import QueryError
 
 NOBODY = "http://127.0.0.1:1"
 RULES = """\
@@ -95,6 +98,56 @@ def test_exposure(tmp_path: Path, table: str, address: str, status: Status) -> N
     if status is Status.OK:
         told = "the host's programs listen on the loopback alone"
     assert is_(status, told, pipeline.exposure(Install(procfs=tmp_path)))
+
+
+def test_an_open_program_with_a_password_is_not_exposed(guarded: Install) -> None:
+    port = int(guarded.addresses.victoriametrics.rpartition(":")[2])
+    row = f"   0: 00000000:{port:04X} 00000000:0000 0A 0 0 0 0 0 1\n"
+    put(guarded.procfs / "net/tcp", "  sl  local_address rem_address   st\n" + row)
+    told = "other machines reach victoria-metrics with a password"
+    assert is_(Status.OK, told, pipeline.exposure(guarded))
+
+
+@pytest.fixture
+def guarded(components: Path, install: Install, tmp_path: Path) -> Iterator[Install]:
+    """An install with a VictoriaMetrics that asks for its password."""
+    prepare(tmp_path / "access")
+    password = tmp_path / "access/password"
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        str(components / "victoria-metrics"),
+        f"-httpListenAddr={url.removeprefix('http://')}",
+        f"-storageDataPath={tmp_path / 'storage'}",
+        f"-httpAuth.username={USER}",
+        f"-httpAuth.password=file://{password}",
+    ]
+    running = Program(command, tmp_path / "log", f"{url}/health", environment())
+    running.start()
+    places = replace(install.addresses, victoriametrics=url)
+    yield replace(install, addresses=places, way=Way(login=Login(USER, password)))
+    running.stop()
+
+
+def test_passwords(guarded: Install, install: Install, tmp_path: Path) -> None:
+    assert is_(Status.OK, "1 program ask", pipeline.passwords(guarded))
+    assert not list(guarded.storage.query("up"))
+    file = tmp_path / "access/password"
+    file.chmod(0o640)
+    told = f"others than its owner may read {file}"
+    assert is_(Status.FAILED, told, pipeline.passwords(guarded))
+    other = tmp_path / "other"
+    wrong = replace(guarded, way=Way(login=Login(USER, other)))
+    told = f"victoria-metrics asks for the password in {other}, which cannot be read"
+    assert is_(Status.FAILED, told, pipeline.passwords(wrong))
+    other.write_text("wrong")
+    told = f"victoria-metrics refuses the password in {other}"
+    assert is_(Status.FAILED, told, pipeline.passwords(wrong))
+    with pytest.raises(QueryError, match=f"refuses the password in {other}"):
+        wrong.storage.query("up")
+    told = "no password is asked for by victoria-metrics"
+    assert is_(Status.WARNING, told, pipeline.passwords(install))
+    nobody = replace(install, addresses=replace(install.addresses, victoriametrics=NOBODY))
+    assert is_(Status.SKIPPED, "none of the programs answers", pipeline.passwords(nobody))
 
 
 def test_targets(install: Install, stack: Stack) -> None:
