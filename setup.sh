@@ -6,7 +6,7 @@ set -euo pipefail
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly source_dir
 for part in deploy/native/{settings,packages,install,programs,supervisor,native,worker}.sh \
-    deploy/systemd/systemd.sh deploy/docker/docker.sh deploy/{access,show,offline}.sh; do
+    deploy/systemd/systemd.sh deploy/docker/docker.sh deploy/{access,filling,show,offline}.sh; do
     # shellcheck source=/dev/null
     . "$source_dir/$part"
 done
@@ -14,7 +14,7 @@ done
 role='' action='' engine='' secrecy='' insecure=no demo=no purge=no build_images=no tls=''
 # Whether this install runs a Grafana.
 grafana=no
-storage_before=''
+storage_before='' unfilled=''
 prefix=$source_dir/.gpuglass
 install_log='' keep_log=no installing=no
 step_number=0 step_count=0
@@ -207,7 +207,7 @@ save_run() {
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
     # The data may outlive the rest, and where they are depends on the kind of the install.
-    echo "$engine ${setting[GPUGLASS_STORAGE]}" >"$prefix/.gpuglass-install"
+    if [ "$role" = worker ]; then echo "$engine"; else echo "$engine ${setting[GPUGLASS_STORAGE]} $(raw_retention)"; fi >"$prefix/.gpuglass-install"
     : >"$prefix/run/installed"
 }
 
@@ -217,8 +217,8 @@ saved_engine() {
 
 # The storage profile of the data that are here; those of an install that named none were made by the single one.
 saved_storage() {
-    local engine storage
-    read -r engine storage 2>/dev/null <"$prefix/.gpuglass-install" || return 0
+    local engine storage _
+    read -r engine storage _ 2>/dev/null <"$prefix/.gpuglass-install" || return 0
     if [ -z "$storage" ] && [ -n "$engine" ] && [ "$(saved role)" != worker ]; then storage=single; fi
     echo "$storage"
 }

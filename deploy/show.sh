@@ -14,18 +14,6 @@ say_what_will_show() {
     say "No NVIDIA GPU is here: this machine's host facts alone will show (--demo adds eight stand-in GPUs)."
 }
 
-# What becomes of the data where a run asks for another storage than the one they were made by.
-say_what_storage_becomes() {
-    case $storage_before-${setting[GPUGLASS_STORAGE]} in
-    single-tiered)
-        say "Storage becomes tiered: samples older than ${setting[GPUGLASS_RETENTION_RAW]} are given up, the tiers begin with those that are younger."
-        ;;
-    tiered-single)
-        say "Storage becomes single: samples are kept for ${setting[GPUGLASS_RETENTION]} from now on. What the tiers hold stays on disk, to be seen again with GPUGLASS_STORAGE=tiered."
-        ;;
-    esac
-}
-
 victoriametrics_url() {
     echo "http://127.0.0.1:$(saved GPUGLASS_VICTORIAMETRICS_PORT)"
 }

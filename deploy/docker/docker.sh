@@ -120,7 +120,7 @@ install_docker() {
     claim_prefix
     choose_grafana
     say_what_will_show
-    say_what_storage_becomes
+    settle_storage
     mkdir -p -- "$prefix"/{bin,data,run}
     if [ "$role" != host ] && [ "$demo" = no ] && has_gpu && ! nvidia_runtime; then
         say "Docker has no nvidia runtime: the container cannot see the GPUs; install the NVIDIA Container Toolkit."

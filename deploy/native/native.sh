@@ -16,7 +16,7 @@ install_native() {
     check_ports
     [ -e "$prefix/venvs/gpuglass-$(package_fingerprint)/.complete" ] || check_disk
     say_what_will_show
-    say_what_storage_becomes
+    settle_storage
     mkdir -p -- "$prefix"/{bin,data/targets,log,run} || die "$prefix cannot be written to"
 
     if [ "$demo" = yes ]; then

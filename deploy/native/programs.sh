@@ -78,7 +78,7 @@ is_tiered() {
 
 # How long the samples themselves are kept.
 raw_retention() {
-    if is_tiered; then echo "${setting[GPUGLASS_RETENTION_RAW]}"; else echo "${setting[GPUGLASS_RETENTION]}"; fi
+    if is_tiered; then echo "${unfilled:-${setting[GPUGLASS_RETENTION_RAW]}}"; else echo "${setting[GPUGLASS_RETENTION]}"; fi
 }
 
 # How far back a missing rollup is made: what is about to go does not count.

@@ -182,6 +182,7 @@ choose_storage() {
         setting[GPUGLASS_STORAGE]=single
     fi
     check_raw_retention
+    choose_unfilled
     if is_tiered; then
         [ -z "${given[GPUGLASS_RETENTION]:-}" ] ||
             usage_error "${given[GPUGLASS_RETENTION]}: GPUGLASS_RETENTION is for single storage, and this one is tiered;" \

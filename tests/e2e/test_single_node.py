@@ -423,7 +423,7 @@ def test_tiered_storage_and_back(running: Clone) -> None:
     stored = running.query("tfirst_over_time(gpuglass_build_info[1h])")
     code, output = running.setup(*DEMO, env={"GPUGLASS_STORAGE": "tiered"})
     assert code == 0, output
-    assert "samples older than 7d are given up" in output
+    assert "samples stay for 400d until minutes and hours are made of them" in output
     tiered = running.pids()
     assert set(tiered) == {*PROGRAMS, *TIERS}
     changed = {program for program in PROGRAMS if before[program] != tiered[program]}
@@ -433,8 +433,10 @@ def test_tiered_storage_and_back(running: Clone) -> None:
     wait_for("both tiers are looked after", lambda: running.query(done))
     assert running.query("sum(gpuglass_keeper_rollup_failures_total) == 0")
 
+    assert "Minutes and hours are there" in running.gpuglass("rollups", "fill")
     code, output = running.setup(*DEMO)
     assert code == 0, output
+    assert "those older than 7d are given up now" in output
     assert set(running.pids()) == {*PROGRAMS, *TIERS}, "what was chosen stays"
 
     code, output = running.setup(*DEMO, env={"GPUGLASS_STORAGE": "single"})
