@@ -270,7 +270,7 @@ def test_backups_that_cannot_be_made(tmp_path: Path, source: Installation) -> No
     assert elsewhere == (
         1,
         f"gpuglass: error: {tmp_path}/full/victoria-metrics: no data of a VictoriaMetrics (raw); "
-        "see --data.dir\n",
+        "backups are made on the monitoring host (see --data.dir)\n",
     )
     source.stop()
     code, output = source.gpuglass("backup", str(tmp_path / "backups"))

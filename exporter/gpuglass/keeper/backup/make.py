@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gpuglass
-from gpuglass.keeper.backup import manifest, ownership, sqlite
+from gpuglass.keeper.backup import manifest, sqlite
 from gpuglass.keeper.backup.layout import DATABASE, JOURNALS, Layout
 from gpuglass.keeper.backup.manifest import BackupError, Manifest
 from gpuglass.keeper.backup.programs import Tool
@@ -78,7 +78,6 @@ class Maker:
                 stores=tuple(taken),
                 files=files,
             )
-            ownership.give(folder, shelf.folder)
             new = sum(content.size for name, content in files.items() if known.get(name) != content)
             return Made(shelf.finish(told), told, new)
 
@@ -88,7 +87,10 @@ class Maker:
                 raise BackupError(f"{folder}: within what is to be saved; name another folder")
         for name, path in self._layout.stores().items():
             if not (path / "data").is_dir():
-                raise BackupError(f"{path}: no data of a VictoriaMetrics ({name}); see --data.dir")
+                raise BackupError(
+                    f"{path}: no data of a VictoriaMetrics ({name}); backups are made on the "
+                    "monitoring host (see --data.dir)"
+                )
 
     def _copy_places(self, folder: Path) -> None:
         """Copy what people wrote, and what was made for them."""

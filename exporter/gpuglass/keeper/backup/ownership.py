@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def give(tree: Path, like: Path) -> None:
-    """Give a folder, with all that is in it, to the owner of another one; only root can.
+    """Give a file, or a folder with all that is in it, to the owner of another one; only root can.
 
     Raises:
         OSError: A file cannot be given.
@@ -13,6 +13,7 @@ def give(tree: Path, like: Path) -> None:
     if os.geteuid() != 0:
         return
     owner = like.stat()
+    os.chown(tree, owner.st_uid, owner.st_gid)
     for parent, _, names in os.walk(tree):
         for path in (Path(parent), *(Path(parent) / name for name in names)):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpuglass.keeper.backup import manifest
+from gpuglass.keeper.backup import manifest, ownership
 from gpuglass.keeper.backup.manifest import BackupError, Manifest
 
 _MARK = ".gpuglass-backups"
@@ -86,6 +86,8 @@ class Shelf:
         """
         os.sync()
         manifest.write(self.unfinished, told)
+        for path in (self.unfinished, self.folder / _MARK):
+            ownership.give(path, self.folder)
         moment = told.moment
         while (made := self.folder / _name(moment)).exists():
             moment += 1
