@@ -264,7 +264,8 @@ def seal(tree: Path) -> None:
     sums = tree / "offline/SHA256SUMS"
     sums.unlink(missing_ok=True)
     lines = [f"{_sha256(path)}  {path.relative_to(tree)}\n" for path in _files(tree)]
-    sums.write_text("".join(lines))
+    # By its last line a list is known to be whole.
+    sums.write_text("".join([*lines, "# end\n"]))
 
 
 def _files(tree: Path) -> list[Path]:

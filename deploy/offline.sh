@@ -23,11 +23,11 @@ about() {
 }
 
 check_sums() {
-    local damaged more
-    [ -s "$bundle/SHA256SUMS" ] || die "--offline: the bundle is not whole: offline/SHA256SUMS is missing; unpack it again"
-    damaged=$(cd "$source_dir" && LC_ALL=C sha256sum --check --quiet --strict offline/SHA256SUMS 2>&1 |
-        sed -nE 's/^(.+): FAILED( open or read)?$/\1/p; s/^sha256sum: WARNING: .* improperly formatted$/offline\/SHA256SUMS/p') || true
-    [ -n "$damaged" ] || return 0
+    local told damaged more
+    told=$(cd "$source_dir" && LC_ALL=C sha256sum --check --quiet --strict offline/SHA256SUMS 2>&1) &&
+        [ "$(tail -n 1 "$bundle/SHA256SUMS")" = '# end' ] && return 0
+    damaged=$(sed -nE 's/^(.+): FAILED( open or read)?$/\1/p' <<<"$told")
+    damaged=${damaged:-offline/SHA256SUMS}
     more=$(($(wc -l <<<"$damaged") - 1))
     damaged=${damaged%%$'\n'*}
     if [ -e "$source_dir/$damaged" ]; then
@@ -66,7 +66,7 @@ drop_older_bundle() {
 }
 
 files_of() {
-    cut -c 67- "$1" 2>/dev/null | LC_ALL=C sort
+    grep -v '^#' "$1" 2>/dev/null | cut -c 67- | LC_ALL=C sort
 }
 
 # Whether the bundle has wheels for a version of Python.

@@ -17,6 +17,7 @@ from tests.e2e.island import RESOLVER, Island, NoIslandError
 from gpuglass import __version__
 
 HERE = platform.python_version().rpartition(".")[0]
+CUT = b"all from a certain line on"
 NATIVE = ("--offline", "--no-docker")
 _FETCH = """\
 import json, sys, urllib.request as r
@@ -221,6 +222,7 @@ def refused(clone: Clone, *arguments: str, env: Mapping[str, str] | None = None)
         ("offline/about", b"machine=other\n", " is not as it was made;"),
         ("offline/SHA256SUMS", b"nonsense\n", " is not as it was made;"),
         ("offline/SHA256SUMS", None, " is missing;"),
+        ("offline/SHA256SUMS", CUT, " is not as it was made;"),
     ],
 )
 def test_damaged(spoiled: Unpacked, name: str, damage: bytes | None, told: str) -> None:
@@ -228,7 +230,7 @@ def test_damaged(spoiled: Unpacked, name: str, damage: bytes | None, told: str) 
     content, mode = path.read_bytes(), path.stat().st_mode
     path.unlink()
     if damage is not None:
-        path.write_bytes(content + damage)
+        path.write_bytes(content[: content.index(b"\n") + 1] if damage is CUT else content + damage)
         path.chmod(mode)
     try:
         line = refused(spoiled)
