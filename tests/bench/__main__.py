@@ -1,11 +1,13 @@
 """``python -m tests.bench``: measure what gpuglass costs; each part has a report of its own."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.bench import alerts, faults, groups, live, report, rounds, sizes
 from tests.bench.dashboards import part as dashboards
+from tests.bench.scale import part as scale
+from tests.bench.scale import report as scale_report
 from tests.bench.storage import part as storage
 
 from gpuglass.catalogue.groups import CORE, GROUPS
@@ -63,6 +65,11 @@ def _dashboards(arguments: argparse.Namespace, command: str) -> str:
     return dashboards.render(dashboards.run(plan), plan, command)
 
 
+def _scale(arguments: argparse.Namespace, command: str) -> str:
+    plan = scale.QUICK if arguments.quick else scale.Plan(tuple(arguments.steps))
+    return scale_report.render(scale.run(plan), plan, command)
+
+
 _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "compare": _compare,
     "core": _compare_core,
@@ -73,7 +80,19 @@ _PARTS: dict[str, Callable[[argparse.Namespace, str], str]] = {
     "live": _live,
     "storage": _storage,
     "dashboards": _dashboards,
+    "scale": _scale,
 }
+
+
+def _step(text: str) -> scale.Step:
+    try:
+        return scale.Step.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _written(steps: Iterable[scale.Step]) -> str:
+    return " ".join(f"{step.nodes}@{step.interval}" for step in steps)
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,6 +111,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, default=5.0, help="that storage records a node for (default 5)"
     )
+    parser.add_argument(
+        "--steps",
+        nargs="+",
+        type=_step,
+        default=list(scale.Plan().steps),
+        metavar="NODES@SECONDS",
+        help="fleets of scale, each larger than the one before, and the interval at which they "
+        f"are scraped (default {_written(scale.Plan().steps)})",
+    )
     parser.add_argument("--quick", action="store_true", help="little of each: no figures to keep")
     parser.add_argument(
         "--write", type=Path, metavar="FOLDER", help="write each part's report there too: PART.md"
@@ -101,6 +129,9 @@ def _arguments() -> argparse.Namespace:
         parser.error("--rounds must be at least 1")
     if not arguments.minutes >= 1:
         parser.error("--minutes must be at least 1")
+    sizes = [step.nodes for step in arguments.steps]
+    if sizes != sorted(set(sizes)):
+        parser.error("--steps: each fleet has to be larger than the one before")
     if arguments.write and not arguments.write.is_dir():
         parser.error(f"--write: {arguments.write} is no folder")
     return arguments
@@ -113,6 +144,8 @@ def main() -> None:
     options += " --quick" if arguments.quick else ""
     for name in arguments.only:
         more = f" --minutes {arguments.minutes:g}" if name == "storage" else ""
+        if name == "scale" and not arguments.quick:
+            more = f" --steps {_written(arguments.steps)}"
         text = _PARTS[name](arguments, f"python -m tests.bench --only {name}{options}{more}")
         print(text, flush=True)
         if arguments.write:

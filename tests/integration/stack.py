@@ -166,7 +166,7 @@ class Stack:
             **{f"{name}_PORT": str(port) for name, port in ports.items()},
         }
         addresses = {f"GPUGLASS_{n}_ADDRESS": f"127.0.0.1:{p}" for n, p in ports.items()}
-        env = environment(
+        self.environment = env = environment(
             GPUGLASS_SCRAPE_INTERVAL=f"{scrape_interval:g}s",
             GPUGLASS_SCRAPE_TIMEOUT=f"{900 * scrape_interval:g}ms",
             GPUGLASS_TARGETS_PUBLISHED=str(self.published),

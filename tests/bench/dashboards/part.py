@@ -6,7 +6,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class Timed(NamedTuple):
     Attributes:
         panel: Its dashboard and panel.
         letter: Of the query.
-        milliseconds: Of each round, until the last byte of the answer.
+        milliseconds: Of each round, until the last byte of the answer; without end if refused.
         size: Bytes of the answer.
         empty: Whether there was nothing to answer.
     """
@@ -174,13 +174,12 @@ def prepare(plan: Plan, folder: Path, running: ExitStack) -> list[Filled]:
 
 def measure(filled: Filled, rounds: int) -> Result:
     """Ask all queries of all panels, of all that there is, one after the other."""
-    sources = {uid: Source(one.url, _INTERVALS[uid]) for uid, one in filled.sources.items()}
-    grafana = Grafana(sources, _PATIENCE)
+    grafana = asker(filled)
     machine, own = Machine(), time.process_time()
     clocks = [Clocks(one.pid) for one in set(filled.sources.values())]
     views = {
         view: [
-            timed for board in shipped() for timed in _board(grafana, board, filled, view, rounds)
+            timed for board in shipped() for timed in timings(grafana, board, filled, view, rounds)
         ]
         for view in VIEWS
     }
@@ -188,9 +187,27 @@ def measure(filled: Filled, rounds: int) -> Result:
     return Result(filled.profile, filled.gpus, views, machine.others(used))
 
 
-def _board(
+def asker(filled: Filled) -> Grafana:
+    """What asks a storage profile as Grafana does."""
+    sources = {uid: Source(one.url, _INTERVALS[uid]) for uid, one in filled.sources.items()}
+    return Grafana(sources, _PATIENCE)
+
+
+def timings(
     grafana: Grafana, board: Board, filled: Filled, view: View, rounds: int
 ) -> Iterator[Timed]:
+    """Ask the queries of a dashboard, one after the other.
+
+    Args:
+        grafana: What asks.
+        board: The dashboard.
+        filled: What is asked.
+        view: The time range.
+        rounds: How often each is asked, after once that does not count.
+
+    Raises:
+        QueryError: What can be chosen is not told.
+    """
     range = Range(filled.end - view.seconds, filled.end)
     fixed = {name: value for name, value in _ALONE.items() if name in board.alone}
     chosen = grafana.variables(board, range, ALL, fixed)
@@ -200,15 +217,24 @@ def _board(
     for panel in board.panels:
         for query in panel.queries:
             question = grafana.question(board, panel, query, chosen, range)
-            answer = question.put(_PATIENCE)
+            answer = _answer(question)
             times = [_once(question) for _ in [None] * rounds]
             yield Timed(panel.name, query.ref, times, len(answer), b'"result":[]' in answer)
 
 
 def _once(question: Question) -> float:
     begin = time.perf_counter()
-    question.put(_PATIENCE)
-    return 1000 * (time.perf_counter() - begin)
+    answered = _answer(question)
+    return 1000 * (time.perf_counter() - begin) if answered else math.inf
+
+
+def _answer(question: Question) -> bytes:
+    """What is answered; nothing if it is refused or does not come, as where too much is asked."""
+    try:
+        return question.put(_PATIENCE)
+    except OSError as error:
+        _tell(f"{question.arguments['query'][:60]}: {error}")
+        return b""
 
 
 def _tell(what: str) -> None:
@@ -246,8 +272,8 @@ def render(results: Sequence[Result], plan: Plan, command: str) -> str:
     rows: Rows = []
     for result in results:
         for view, queries in result.views.items():
-            times = sorted(statistics.median(timed.milliseconds) for timed in queries)
-            p95 = times[max(0, math.ceil(0.95 * len(times)) - 1)]
+            times = medians(queries)
+            p95 = slower_than(times, 0.95)
             rows.append(
                 (
                     f"`{result.profile}`, {result.gpus:,} GPUs, {view.name}",
@@ -282,6 +308,16 @@ def render(results: Sequence[Result], plan: Plan, command: str) -> str:
         slowest=_slowest(results),
         noise=Spread.of(result.others for result in results).show(),
     )
+
+
+def medians(queries: Iterable[Timed]) -> list[float]:
+    """What each query took, in order of time."""
+    return sorted(statistics.median(timed.milliseconds) for timed in queries)
+
+
+def slower_than(times: Sequence[float], share: float) -> float:
+    """The least of the times, which are in order, that such a share does not exceed."""
+    return times[max(0, math.ceil(share * len(times)) - 1)]
 
 
 def _slowest(results: Sequence[Result]) -> str:

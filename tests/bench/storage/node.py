@@ -46,7 +46,7 @@ class Recording(NamedTuple):
 def record(programs: Programs, minutes: float) -> dict[int, Recording]:
     """Record the node, by a vmagent for each interval at the same time."""
     with contextlib.ExitStack() as running:
-        address = running.enter_context(_exporter(programs.folder))
+        address = running.enter_context(exporter(programs.folder))
         storages = {
             seconds: running.enter_context(programs.storage(f"recorded-{seconds}"))
             for seconds in INTERVALS
@@ -75,7 +75,7 @@ def _recording(storage: Storage, seconds: int) -> Recording:
 
 
 @contextlib.contextmanager
-def _exporter(folder: Path) -> Iterator[str]:
+def exporter(folder: Path) -> Iterator[str]:
     """The exporter with all on, at work for a while; yields its address."""
     choose = random.Random(1)
     visits = [
