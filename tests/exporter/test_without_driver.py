@@ -7,6 +7,7 @@ import pytest
 from tests.exporter.conftest import Start
 from tests.exporter.process import Page, Serve, play, run
 
+HASH = "$2b$04$EmFdIc3x3jLk9Fkm1AXEYO1OxFqfUJH9FSBx/O1dOo4nxjFOK9.MK"
 # The host's facts cost time and are tested elsewhere.
 QUIET = ("--no-collector.filesystem", "--no-collector.disk", "--no-collector.network")
 
@@ -39,6 +40,19 @@ def test_without_a_library_the_host_is_shown(start: Start) -> None:
     ready = serve.get("/-/ready")
     assert (ready.status, ready.text) == (200, "ready, but for GPUs: library_not_found\n")
     assert serve.get("/-/healthy").text == "healthy\n"
+
+
+def test_who_has_no_password_hears_nothing_of_gpus(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("{}\n")
+    serve = start(*QUIET, "--web.config.file", str(file), driver=None)
+    serve.wait(lambda: reports(serve, "library_not_found"))
+    told = "ready, but for GPUs: library_not_found\n"
+    serve.wait(lambda: serve.get("/-/ready").text == told)
+    file.write_text(f"basic_auth_users: {{scraper: '{HASH}'}}\n")
+    serve.wait(lambda: serve.get("/metrics").status == 401)
+    ready = serve.get("/-/ready")
+    assert (ready.status, ready.text) == (200, "ready\n")
 
 
 def test_a_driver_that_arrives(start: Start, scenario: Path) -> None:

@@ -38,7 +38,7 @@ def build(source: Source, telemetry_path: str, limits: Limits, protection: Prote
         limits: What clients can take.
         protection: Who may ask for what.
     """
-    routes = _Routes(source)
+    routes = _Routes(source, protection)
     connections = Connections(limits, protection, frozenset({_HEALTHY, _READY}))
     app = web.Application(middlewares=[connections.answer])
     app.on_response_prepare.append(protection.add_headers)
@@ -56,8 +56,9 @@ def build(source: Source, telemetry_path: str, limits: Limits, protection: Prote
 
 
 class _Routes:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, protection: Protection) -> None:
         self._source = source
+        self._protection = protection
         self._live = live.Live(source)
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
@@ -81,7 +82,8 @@ class _Routes:
         """
         if not self._source.complete():
             return web.Response(status=503, text="starting\n", headers={"Retry-After": "1"})
-        trouble = self._source.trouble()
+        # Whoever has no password hears this too, and nothing of what passwords are for.
+        trouble = "" if self._protection.asks_for_password else self._source.trouble()
         return web.Response(text=f"ready, but for GPUs: {trouble}\n" if trouble else "ready\n")
 
     async def snapshot(self, request: web.Request) -> web.StreamResponse:

@@ -71,6 +71,11 @@ class Protection:
         """What new clients are to speak; ``None`` for plain HTTP."""
         return self._configuration.tls.context if self._configuration.tls else None
 
+    @property
+    def asks_for_password(self) -> bool:
+        """Whether a name and a password are asked for, though not on the paths of health."""
+        return bool(self._configuration.users)
+
     def start(self, renew: Callable[[], None]) -> None:
         """Read the file again whenever it has changed; needs a running event loop.
 
