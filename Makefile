@@ -24,8 +24,7 @@ test: $(VENV)/installed $(TOOLS) $(CACHE)/tools/chromium ## Install what the tes
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(T)
 
 e2e: $(VENV)/installed $(TOOLS) ## Prove the Compose files on machines with Docker engines of their own (as root)
-	$(BIN)/python -m tests.e2e.containers.engine
-	$(BIN)/python -m pytest tests/e2e/containers
+	$(BIN)/python -m tests.e2e.containers $(T)
 
 lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML, workflows and C
 	$(BIN)/ruff format --check .

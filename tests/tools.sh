@@ -16,7 +16,6 @@ place_of() {
     case $1 in
     promtool) echo prometheus usr/bin/promtool ;;
     docker-compose) echo docker-compose usr/libexec/docker/cli-plugins/docker-compose ;;
-    docker-registry) echo docker-registry usr/bin/docker-registry ;;
     *) return 1 ;;
     esac
 }

@@ -1,59 +1,107 @@
-"""Fixtures: an engine, a site of machines on it, a single node, and a release."""
+"""Fixtures: the site that a run has prepared, a single node on it, and a release.
 
+Files run beside each other, each in one process. What a release is made of is built in the single
+node's; a file whose tests need the release waits for it there.
+"""
+
+import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from tests.e2e.clone import wait_for
 from tests.e2e.containers.engine import Engine
 from tests.e2e.containers.node import Node
-from tests.e2e.containers.site import MIRROR_NAME, Site, working_tree
+from tests.e2e.containers.site import PREPARED, Site, working_tree
 
 from gpuglass import __version__
 
 # The version that comes after this one, when it has been developed.
 RELEASE = __version__.partition(".dev")[0]
+IMAGES = ("exporter", "keeper", "demo")
+# The first builds, the last wait for what it built.
+FIRST, LAST = ("test_single_node.py",), ("test_two_machines.py", "test_exporter.py")
+_BUILD_SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what others wait for come first."""
+    items.sort(key=lambda item: (item.path.name not in FIRST, item.path.name in LAST))
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    started = Engine()
-    yield started
-    started.stop()
+def site() -> Site:
+    if PREPARED not in os.environ:
+        pytest.exit("nothing is prepared; run these tests by: make e2e", 2)
+    return Site(**json.loads(os.environ[PREPARED]))
 
 
 @pytest.fixture(scope="session")
-def site(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(engine, tmp_path_factory.mktemp("images"))
+def engine(site: Site) -> Engine:
+    return site.engine
 
 
 @pytest.fixture(scope="session")
 def node(site: Site) -> Node:
     """One with the previous commit's gpuglass."""
-    return Node(site.machine("alone"))
+    with _told(site):
+        return Node(site.machine("alone"))
 
 
 @pytest.fixture(scope="session")
-def upgraded(node: Node) -> Node:
+def upgraded(node: Node, site: Site) -> Node:
     """The node after an upgrade to the working tree, whose images are a release's from then on."""
-    node.machine.put_clone(working_tree())
-    node.install()
-    node.machine.run("docker", "compose", "-f", "docker-compose.worker.yml", "build", "--quiet")
-    for name in ("exporter", "keeper", "demo"):
-        image = f"{MIRROR_NAME}/gpuglass/{name}:{RELEASE}"
-        node.machine.run("docker", "tag", f"gpuglass/{name}:{__version__}", image)
-        node.machine.run("docker", "push", "--quiet", image)
-        node.machine.run("docker", "image", "rm", image)
+    with _told(site):
+        node.machine.put_clone(working_tree())
+        node.install()
+        # With the demo an install has no use for this one.
+        node.machine.run("docker", "compose", "-f", "docker-compose.worker.yml", "build", "--quiet")
+        built = {name: f"gpuglass/{name}:{__version__}" for name in IMAGES}
+        archive = _archive(site)
+        site.engine.write(archive, "exec", node.machine.name, "docker", "save", *built.values())
+        site.store.load(archive, {built[name]: f"gpuglass/{name}:{RELEASE}" for name in IMAGES})
+    _outcome(site).write_text("built")
     return node
 
 
+@contextmanager
+def _told(site: Site) -> Iterator[None]:
+    """Let those who wait for the release know that it fails."""
+    try:
+        yield
+    except BaseException:
+        _outcome(site).write_text("failed")
+        raise
+
+
 @pytest.fixture(scope="session")
-def release(upgraded: Node) -> bytes:
-    """The files of that release."""
+def release(request: pytest.FixtureRequest, site: Site) -> bytes:
+    """The files of a release whose images can be pulled."""
+    outcome = _outcome(site)
+    # Another process has the node, unless there is none or it has no tests.
+    elsewhere = any(
+        "upgraded" in getattr(item, "fixturenames", ()) for item in request.session.items
+    )
+    if elsewhere and "PYTEST_XDIST_WORKER" in os.environ:
+        wait_for("the release's images", outcome.exists, _BUILD_SECONDS)
+    else:
+        request.getfixturevalue("upgraded")
+    assert outcome.read_text() == "built", "the release's images could not be built"
     return working_tree(RELEASE)
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine, site: Site, upgraded: Node) -> str:
-    """The image with the exporter and the stand-in driver, by the name that ``engine`` knows."""
-    name = f"{site.registry}/gpuglass/demo:{RELEASE}"
-    engine.docker("pull", "--quiet", name)
-    return name
+def image(site: Site, release: bytes) -> str:
+    """The image with the exporter and the stand-in driver, in the site's own engine."""
+    site.engine.docker("load", "--quiet", f"--input={_archive(site)}")
+    return f"gpuglass/demo:{__version__}"
+
+
+def _archive(site: Site) -> Path:
+    return Path(site.folder, "release.tar")
+
+
+def _outcome(site: Site) -> Path:
+    return Path(site.folder, "release.outcome")

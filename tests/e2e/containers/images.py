@@ -6,26 +6,45 @@ real program. Grafana alone is no package: its stand-in answers health checks an
 """
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.clone import REPOSITORY
+from tests.e2e.containers.registry import Store
 
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 BUSYBOX = Path("/bin/busybox")
-PYTHON_SUITE = "trixie"
+SUITE = "trixie"
 PYTHON_PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
-# The newest suite whose systemd takes both versions of cgroups, as this machine may have either.
-SYSTEMD_SUITE = "bookworm"
-SYSTEMD_PACKAGES = (
-    *("ca-certificates", "dbus", "openssl", "procps", "python3", "python3-venv"),
-    *("systemd", "systemd-sysv"),
+MACHINE_PACKAGES = (
+    *("docker.io", "docker-cli", "docker-compose", "iptables", "procps"),
+    *("dbus", "openssl", "systemd", "systemd-sysv"),
 )
-MACHINE_PACKAGES = ("docker.io", "docker-cli", "docker-compose", "iptables", "procps")
+# By a hook of that name an engine knows the NVIDIA Container Toolkit; this one does nothing. Where
+# systemd starts a machine, its engine waits to be started.
+MACHINE = f"""\
+FROM stand-in/debian
+RUN apt-get -q update \\
+ && apt-get -q install -y --no-install-recommends {" ".join(MACHINE_PACKAGES)} \\
+ && apt-get clean
+RUN ln -s /bin/true /usr/bin/nvidia-container-runtime-hook \\
+ && systemctl disable docker.service docker.socket containerd.service \\
+ && systemctl mask systemd-modules-load.service
+COPY engine.conf /etc/systemd/system/docker.service.d/
+"""
+ENGINE = "[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n"
+_GRAFANA = """\
+#!/bin/sh
+exec httpd -f -p "$GF_SERVER_HTTP_PORT" -h /usr/share/grafana/answers
+"""
+_GRAFANA_USER = 472
 
 Docker = Callable[..., str]
 
@@ -37,7 +56,7 @@ class StandIn:
     image: str
     program: str
     place: str
-    settings: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def program_images(image_of: Callable[[str], str]) -> list[StandIn]:
@@ -46,21 +65,22 @@ def program_images(image_of: Callable[[str], str]) -> list[StandIn]:
         StandIn(image_of("victoria-metrics"), "victoria-metrics", "/victoria-metrics-prod"),
         StandIn(image_of("vmagent"), "vmagent", "/vmagent-prod"),
         StandIn(image_of("vmalert"), "vmalert", "/vmalert-prod"),
-        StandIn(image_of("alertmanager"), "alertmanager", "/bin/alertmanager", ("USER nobody",)),
+        StandIn(image_of("alertmanager"), "alertmanager", "/bin/alertmanager", {"User": "nobody"}),
     ]
 
 
-def build_program(docker: Docker, work: Path, programs: Path, stand_in: StandIn) -> None:
-    """Build a stand-in whose program is in the folder ``programs``."""
+def put_program(store: Store, work: Path, programs: Path, stand_in: StandIn) -> None:
+    """Make a stand-in whose program is in the folder ``programs``."""
     root = _root(work / stand_in.program)
     _copy_program(programs / stand_in.program, root, stand_in.place)
     if stand_in.program == "alertmanager":
         _copy_program(programs / "amtool", root, "/bin/amtool")
-    _build(docker, root, stand_in.image, [f'ENTRYPOINT ["{stand_in.place}"]', *stand_in.settings])
+    settings = {"Entrypoint": [stand_in.place], **stand_in.settings}
+    store.put(stand_in.image, _packed(root), settings)
 
 
-def build_grafana(docker: Docker, work: Path, image: str) -> None:
-    """Build what stands in for Grafana: a web server with answers for health checks and scrapes."""
+def put_grafana(store: Store, work: Path, image: str) -> None:
+    """Make what stands in for Grafana: a web server with answers for health checks and scrapes."""
     root = _root(work / "grafana")
     home = root / "usr/share/grafana"
     (home / "bin").mkdir(parents=True)
@@ -68,110 +88,70 @@ def build_grafana(docker: Docker, work: Path, image: str) -> None:
     answer.parent.mkdir(parents=True)
     answer.write_text('{"database": "ok", "version": "stand-in"}\n')
     (home / "answers/metrics").write_text("grafana_stand_in 1\n")
-    program = home / "bin/grafana"
-    serve = 'exec httpd -f -p "$GF_SERVER_HTTP_PORT" -h /usr/share/grafana/answers'
-    program.write_text(f"#!/bin/sh\n{serve}\n")
-    program.chmod(0o755)
+    (home / "bin/grafana").write_text(_GRAFANA)
+    (home / "bin/grafana").chmod(0o755)
     # As the real one: a folder that is its own user's.
-    data = ["RUN mkdir -p /var/lib/grafana && chown 472:0 /var/lib/grafana", "USER 472"]
-    _build(docker, root, image, data)
+    (root / "var/lib/grafana").mkdir(parents=True)
+    os.chown(root / "var/lib/grafana", _GRAFANA_USER, 0)
+    store.put(image, _packed(root), {"User": str(_GRAFANA_USER)})
 
 
-def build_python(docker: Docker, work: Path, cache: Path, image: str) -> None:
-    """Build the stand-in for Python's image: Debian with its Python, and this machine's CAs."""
-    archive = _bootstrap(cache / f"{PYTHON_SUITE}-python.tar", PYTHON_SUITE, PYTHON_PACKAGES)
-    docker("import", str(archive), "stand-in/debian")
-    folder = work / "python"
-    folder.mkdir()
-    shutil.copy(CA_BUNDLE, folder)
-    (folder / "Dockerfile").write_text(
-        f"FROM stand-in/debian\nCOPY {CA_BUNDLE.name} {CA_BUNDLE}\n"
-        "RUN ln -s python3 /usr/bin/python && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED\n"
-        'CMD ["python3"]\n'
-    )
-    docker("build", "--quiet", "--tag", image, str(folder))
+def debian(cache: Path) -> Path:
+    """The archive of a small Debian with its Python and this machine's CAs, made once for all runs.
 
-
-def build_systemd(docker: Docker, work: Path, cache: Path, image: str) -> None:
-    """Build a machine whose first process is systemd, with this machine's CAs."""
-    packages = hashlib.sha256(" ".join(SYSTEMD_PACKAGES).encode()).hexdigest()[:12]
-    archive = cache / f"{SYSTEMD_SUITE}-systemd-{packages}.tar"
-    docker("import", str(_bootstrap(archive, SYSTEMD_SUITE, SYSTEMD_PACKAGES)), "stand-in/systemd")
-    folder = work / "systemd"
-    folder.mkdir()
-    shutil.copy(CA_BUNDLE, folder)
-    (folder / "Dockerfile").write_text(
-        f"FROM stand-in/systemd\nCOPY {CA_BUNDLE.name} {CA_BUNDLE}\n"
-        'STOPSIGNAL SIGRTMIN+3\nCMD ["/sbin/init"]\n'
-    )
-    docker("build", "--quiet", "--tag", image, str(folder))
-
-
-def build_machine(docker: Docker, work: Path, cache: Path, python: str, image: str) -> None:
-    """Build a machine with an engine and Compose of its own, once for all runs.
-
-    By a hook of that name an engine knows the NVIDIA Container Toolkit; this one does nothing.
+    So it stands in for Python's image, and is what machines are made of.
     """
-    recipe = (
-        f"FROM {python}\n"
-        "RUN apt-get -q update && apt-get -q install -y --no-install-recommends "
-        f"{' '.join(MACHINE_PACKAGES)} && apt-get clean\n"
-        "RUN ln -s /bin/true /usr/bin/nvidia-container-runtime-hook\n"
+    hooks = (
+        'ln -s python3 "$1/usr/bin/python"',
+        'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
+        f"copy-in {CA_BUNDLE} {CA_BUNDLE.parent}",
     )
-    archive = cache / f"machine-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    without = [f"path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
+    command = [
+        *("mmdebstrap", "--variant=minbase", f"--include={','.join(PYTHON_PACKAGES)}"),
+        *(f"--customize-hook={hook}" for hook in hooks),
+        # The last as images of Debian have it: what is made here need not survive a power cut.
+        *(f"--dpkgopt={option}" for option in (*without, "force-unsafe-io")),
+    ]
+    archive = cache / f"debian-{_key(' '.join(command), CA_BUNDLE.read_bytes())}.tar"
+    if not archive.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = archive.with_suffix(".part.tar")
+        subprocess.run(
+            [*command, SUITE, str(part), _mirror()], check=True, capture_output=True, text=True
+        )
+        part.rename(archive)
+    return archive
+
+
+def build_machine(docker: Docker, work: Path, cache: Path, base: Path, image: str) -> None:
+    """Build a machine with an engine and Compose, and with systemd, once for all runs.
+
+    Args:
+        docker: Runs ``docker`` with arguments.
+        work: A folder for what is needed on the way.
+        cache: Where what was built once is kept.
+        base: The archive that ``debian`` gave.
+        image: The name of what is built.
+    """
+    archive = cache / f"machine-{_key(MACHINE + ENGINE, base.name.encode())}.tar"
     if archive.exists():
         docker("import", str(archive), image)
         return
-    folder = work / "machine"
+    docker("import", str(base), "stand-in/debian")
+    folder, part = work / "machine", archive.with_suffix(".part")
     folder.mkdir()
-    (folder / "Dockerfile").write_text(recipe)
+    (folder / "Dockerfile").write_text(MACHINE)
+    (folder / "engine.conf").write_text(ENGINE)
     docker("build", "--quiet", "--tag", image, str(folder))
-    container, part = docker("create", image, "true"), archive.with_suffix(".part")
+    container = docker("create", image, "true")
     docker("export", f"--output={part}", container)
     part.rename(archive)
     docker("rm", container)
 
 
-def build_registry(docker: Docker, work: Path, cache: Path, image: str) -> None:
-    """Build a registry, from which machines pull as they would from the real one."""
-    subprocess.run(
-        ["tests/tools.sh", str(cache), "docker-registry"],
-        cwd=REPOSITORY,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    root = _root(work / "registry")
-    _copy_program(cache / "docker-registry", root, "/bin/docker-registry")
-    (root / "etc/registry.yml").write_text(
-        'version: 0.1\nstorage: {filesystem: {rootdirectory: /registry}}\nhttp: {addr: ":5000"}\n'
-    )
-    serve = '["/bin/docker-registry", "serve", "/etc/registry.yml"]'
-    _build(docker, root, image, [f"ENTRYPOINT {serve}", "VOLUME /registry"])
-
-
-def _bootstrap(archive: Path, suite: str, packages: Iterable[str]) -> Path:
-    """Make a small Debian out of packages, from where this machine has its own, once for all."""
-    if archive.exists():
-        return archive
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    part = archive.with_name(f"{archive.name}.part.tar")
-    without = [f"path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
-    subprocess.run(
-        [
-            "mmdebstrap",
-            "--variant=minbase",
-            f"--include={','.join(packages)}",
-            *(f"--dpkgopt={option}" for option in without),
-            suite,
-            str(part),
-            _mirror(),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return part.rename(archive)
+def _key(recipe: str, *parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join((recipe.encode(), *parts))).hexdigest()[:12]
 
 
 def _mirror() -> str:
@@ -224,7 +204,9 @@ def _libraries(programs: Iterable[Path]) -> set[str]:
     return found
 
 
-def _build(docker: Docker, root: Path, image: str, settings: Iterable[str]) -> None:
-    file = root.parent / "Dockerfile"
-    file.write_text("\n".join(["FROM scratch", "COPY root /", *settings, ""]))
-    docker("build", "--quiet", "--tag", image, str(root.parent))
+def _packed(root: Path) -> Path:
+    """The archive of a root file system, beside it."""
+    archive = root.with_suffix(".tar")
+    with tarfile.open(archive, "w") as tar:
+        tar.add(root, ".")
+    return archive

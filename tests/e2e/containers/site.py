@@ -7,31 +7,24 @@ import subprocess
 import tarfile
 import time
 import urllib.parse
-from collections.abc import Iterable
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests import programs
 from tests.e2e.clone import REPOSITORY
-from tests.e2e.containers import images
-from tests.e2e.containers.engine import Engine
+from tests.e2e.containers.engine import MACHINE_RIGHTS, Engine
+from tests.e2e.containers.registry import Store
 
 from gpuglass import __version__
 
 CACHE = REPOSITORY / ".cache/containers"
 NETWORK = "site"
-PYTHON, MACHINE, REGISTRY = "python:3.13-slim", "stand-in/machine", "stand-in/registry"
-MIRROR_NAME = "registry:5000"
-MIRROR = f"http://{MIRROR_NAME}"
-# An engine, or systemd, needs much of what a machine has, and no more than that.
-MACHINE_RIGHTS = (
-    "--cap-add=ALL",
-    "--cap-drop=SYS_RESOURCE",
-    "--security-opt=seccomp=unconfined",
-    "--security-opt=apparmor=unconfined",
-    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-)
+PYTHON, MACHINE = "python:3.13-slim", "stand-in/machine"
+# Where a run tells its tests what it has prepared.
+PREPARED = "GPUGLASS_E2E_SITE"
 # As the machine's root, who sees the volume. It posts what comes from the standard input.
 _ASK = """\
 import base64, pathlib, sys, urllib.error, urllib.request
@@ -59,74 +52,69 @@ def image_of(service: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", host_services()[service]["image"])
 
 
+@dataclass(frozen=True)
 class Site:
-    """The engine's network, and the registry from which its machines pull."""
+    """An engine's network, on which machines are, and a registry, from which they pull.
 
-    def __init__(self, engine: Engine, work: Path) -> None:
-        self.engine = engine
-        engine.docker("network", "create", NETWORK)
-        config = json.loads(engine.docker("network", "inspect", NETWORK))[0]["IPAM"]["Config"]
-        self.gateway: str = config[0]["Gateway"]
-        self.registry = self._build(work)
+    Attributes:
+        engine_host: The engine's socket.
+        gateway: The address by which machines reach this one.
+        registry: The address of the registry.
+        folder: What the registry serves; ``Store`` adds to it.
+    """
 
-    def _build(self, work: Path) -> str:
-        """Build the stand-ins, and have the machines' images in a registry; return its address."""
-        docker = self.engine.docker
-        images.build_python(docker, work, CACHE, PYTHON)
-        found = programs.fetch(work / "components")
-        stand_ins = images.program_images(image_of)
-        for stand_in in stand_ins:
-            images.build_program(docker, work, found, stand_in)
-        names = [PYTHON, *(stand_in.image for stand_in in stand_ins)]
-        if "grafana" in host_services():
-            images.build_grafana(docker, work, image_of("grafana"))
-            names.append(image_of("grafana"))
-        images.build_machine(docker, work, CACHE, PYTHON, MACHINE)
-        images.build_registry(docker, work, CACHE, REGISTRY)
-        docker(
-            "run",
-            "--detach",
-            f"--network={NETWORK}",
-            "--name=registry",
-            "-p=127.0.0.1::5000",
-            REGISTRY,
-        )
-        self.registry = docker("port", "registry", "5000").splitlines()[0]
-        self.publish(names)
-        return self.registry
+    engine_host: str
+    gateway: str
+    registry: str
+    folder: str
 
-    def publish(self, names: Iterable[str]) -> None:
-        """Put images into the registry under the names by which they are pulled."""
-        for name in names:
-            path = name if "/" in name else f"library/{name}"
-            self.engine.docker("tag", name, f"{self.registry}/{path}")
-            self.engine.docker("push", "--quiet", f"{self.registry}/{path}")
+    @property
+    def engine(self) -> Engine:
+        """What runs the machines."""
+        return Engine(self.engine_host)
+
+    @property
+    def store(self) -> Store:
+        """The registry's images."""
+        return Store(Path(self.folder))
 
     def machine(self, name: str) -> "Machine":
-        """Start a machine with an engine, which answers."""
-        server = _name_server()
+        """Start a machine with an engine, which answers; if it does not, try once more."""
         # As systemd makes it: what is mounted later is seen in containers too.
-        start = "mount --make-rshared / && exec dockerd"
-        gpus = "--add-runtime=nvidia=runc"
-        flags = (
-            f"{gpus} --dns={server} --registry-mirror={MIRROR} --insecure-registry={MIRROR_NAME}"
+        start = f"{self._configured} && mount --make-rshared / && exec dockerd"
+        settings = (
+            *(f"--network={NETWORK}", f"--dns={_name_server()}", "--volume=/var/lib/docker"),
+            *("--env=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1", "--env=DOCKER_BUILDKIT=1"),
+            *(MACHINE, "sh", "-c", start),
         )
-        started = Machine(
-            self.engine,
-            name,
-            *(f"--network={NETWORK}", f"--dns={server}", "--volume=/var/lib/docker"),
-            *("--env=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1", MACHINE),
-            *("sh", "-c", f"{start} {flags}"),
-        )
-        started.wait("docker", "info")
-        return started
+        try:
+            return self._answering(name, settings)
+        except AssertionError:
+            self.engine.run("rm", "--force", "--volumes", name)
+            return self._answering(name, settings)
+
+    def _answering(self, name: str, settings: Sequence[str]) -> "Machine":
+        made = Machine(self.engine, name, *settings)
+        made.wait("docker", "info")
+        return made
+
+    @property
+    def _configured(self) -> str:
+        """The command that tells an engine where to pull from."""
+        settings = {
+            "registry-mirrors": [f"http://{self.registry}"],
+            "insecure-registries": [self.registry],
+            "dns": [_name_server()],
+            "runtimes": {"nvidia": {"path": "runc"}},
+        }
+        return f"mkdir -p /etc/docker && echo '{json.dumps(settings)}' >/etc/docker/daemon.json"
 
 
 class Machine:
     """A machine of its own; what is asked of it is asked inside.
 
     Args:
-        engine: The engine that runs it.
+        engine: What runs it.
         name: Its name, also as a host.
         run: What else ``docker run`` is told.
     """
@@ -268,10 +256,13 @@ def _add(tar: tarfile.TarFile, name: str, version: str) -> None:
 def previous_commit() -> bytes:
     """The files of the commit before what is in the working tree."""
 
-    def git(*arguments: str) -> bytes:
-        return subprocess.run(
-            ["git", *arguments], cwd=REPOSITORY, check=True, capture_output=True
-        ).stdout
+    def git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(["git", *arguments], cwd=REPOSITORY, check=False, capture_output=True)
 
-    is_changed = bool(git("status", "--porcelain").strip())
-    return git("archive", "HEAD" if is_changed else "HEAD~1")
+    before = "HEAD" if git("status", "--porcelain").stdout.strip() else "HEAD~1"
+    if git("rev-parse", "--verify", "--quiet", before).returncode:
+        warnings.warn("a shallow clone: what is upgraded here is of the same commit", stacklevel=2)
+        before = "HEAD"
+    done = git("archive", before)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout

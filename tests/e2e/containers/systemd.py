@@ -4,11 +4,14 @@ from pathlib import Path
 
 from tests import programs
 from tests.e2e.clone import REPOSITORY, wait_for
-from tests.e2e.containers import images
 from tests.e2e.containers.engine import Engine
-from tests.e2e.containers.site import CACHE, Machine
+from tests.e2e.containers.site import MACHINE, Machine
 
-IMAGE = "stand-in/machine-systemd"
+# As the kernel's command line: else it refuses the older kind of cgroups.
+_FIRST_PROCESS = (
+    *("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
+    "systemd.unified_cgroup_hierarchy=0",
+)
 _PROGRAMS = "/opt/programs"
 
 
@@ -27,7 +30,6 @@ class SystemdMachine(Machine):
     folder = "/root/a clone"
 
     def __init__(self, engine: Engine, name: str, work: Path) -> None:
-        images.build_systemd(engine.docker, work, CACHE, IMAGE)
         found = programs.fetch(work / "components")
         pip = REPOSITORY / ".cache/containers/pip"
         pip.mkdir(parents=True, exist_ok=True)
@@ -36,12 +38,14 @@ class SystemdMachine(Machine):
             name,
             *(
                 "--cgroupns=host",
+                "--stop-signal=SIGRTMIN+3",
                 "--env=container=docker",
                 f"--env=PATH={_PROGRAMS}:/usr/sbin:/usr/bin",
             ),
             *("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec"),
             *("--device=/dev/kmsg:/dev/kmsg:r", "--device-cgroup-rule=c 195:* rwm"),
-            *(f"--volume={found}:{_PROGRAMS}:ro", f"--volume={pip}:/root/.cache/pip", IMAGE),
+            *(f"--volume={found}:{_PROGRAMS}:ro", f"--volume={pip}:/root/.cache/pip"),
+            *(MACHINE, *_FIRST_PROCESS),
         )
         self.await_boot()
 

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -26,10 +27,11 @@ class Pair(NamedTuple):
 @pytest.fixture(scope="module")
 def pair(site: Site, release: bytes) -> Pair:
     host, worker = site.machine("monitor"), site.machine("gpu01")
-    said = {}
-    for machine, role in ((worker, ("--worker", "--demo")), (host, ("--host",))):
+    for machine in (host, worker):
         machine.put_clone(release)
-        said[role[0]] = machine.setup(*role)
+    with ThreadPoolExecutor(2) as pool:
+        there = pool.submit(worker.setup, "--worker", "--demo")
+        said = {"--host": host.setup("--host"), "--worker": there.result()}
     return Pair(host, worker, said, f"{worker.address}:9400")
 
 
