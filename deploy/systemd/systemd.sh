@@ -89,6 +89,8 @@ unit_of() {
     text=${text//@STOP_SECONDS@/"$(sed -n 's/^stopwaitsecs=//p' "$source_dir/deploy/native/programs/$1.conf")"}
     text=${text//@MEMORY@/"$(memory_limit "$1")"}
     text=${text//@ENVIRONMENT@/"$(program_environment "$1" | unit_environment)"}
+    # The CA's key is for what signs by it.
+    [ "$1" = keeper ] || text+=$'\n'"InaccessiblePaths=-$(quoted_path "$prefix/data/tls-ca")"
     printf '%s\n' "$text"
 }
 

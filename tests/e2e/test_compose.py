@@ -90,6 +90,15 @@ def test_images_are_of_this_version() -> None:
     assert ours == {f"{name}:{__version__}" for name in ("exporter", "keeper", "demo")}
 
 
+def test_the_ca_s_key_is_the_keeper_s_alone() -> None:
+    holders = {
+        name
+        for name, service in services(HOST, WORKER).items()
+        if any(str(volume).startswith("tls-ca:") for volume in service.get("volumes", ()))
+    }
+    assert holders == {"keeper", PREPARES}
+
+
 def test_volumes_become_the_user_s_that_all_run_as() -> None:
     found = services(HOST)
     given = {volume.partition(":")[0] for volume in found[PREPARES]["volumes"]}

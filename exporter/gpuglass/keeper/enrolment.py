@@ -1,9 +1,11 @@
 """The installation's own CA and its password for scrapes, and what a node gets of them.
 
-A folder that its owner alone may enter holds:
+Two folders that their owner alone may enter hold it. The first is vmagent's to read, too; the
+second, beside it, is for what signs alone:
 
-    ca.key, ca.crt     who signs the certificates of nodes, and by what vmagent knows them
-    scrape.password    what vmagent says to nodes, as the user ``gpuglass``
+    tls/ca.crt             by what vmagent knows the certificates of nodes
+    tls/scrape.password    what vmagent says to nodes, as the user ``gpuglass``
+    tls-ca/ca.key          who signs them
 
 A node gets a key and a certificate of its own and the password's bcrypt hash, as a web
 configuration. So a node that falls into wrong hands can neither pass for another nor scrape one.
@@ -44,15 +46,15 @@ class EnrolmentError(Exception):
 
 
 class Enrolment:
-    """Makes what is missing in a folder, and web configurations from it.
+    """Makes what is missing, and web configurations from it.
 
     Args:
-        folder: Where it is.
+        folder: The first of the folders; the other's name is this one's and ``-ca``.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ca_key, self._ca = folder / "ca.key", folder / "ca.crt"
+        self._folder, self._signs = folder, folder.with_name(f"{folder.name}-ca")
+        self._ca_key, self._ca = self._signs / "ca.key", folder / "ca.crt"
         self._password = folder / "scrape.password"
 
     def prepare(self) -> bool:
@@ -65,8 +67,10 @@ class Enrolment:
             EnrolmentError: The program openssl is missing or fails.
             OSError: The folder cannot be written.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folder, self._signs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self._folder):
+            self._take_away_old_key()
             made = False
             if not self._password.exists():
                 replace(self._password, f"{secrets.token_urlsafe(32)}\n".encode(), 0o600)
@@ -101,6 +105,14 @@ class Enrolment:
             "basic_auth_users:\n"
             f'  {USER}: "{hash}"\n'
         )
+
+    def _take_away_old_key(self) -> None:
+        """Take the key to its place from where vmagent can read it, and earlier versions kept it."""
+        old = self._folder / self._ca_key.name
+        if old.exists():
+            # The folders may be on different file systems.
+            replace(self._ca_key, old.read_bytes(), 0o600)
+            old.unlink()
 
     def _issue(self, names: Sequence[str], days: int) -> tuple[bytes, bytes]:
         key = _key()

@@ -30,6 +30,10 @@ def enrol(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output + told
 
 
+def public_key(key: Path) -> bytes:
+    return openssl("pkey", "-in", str(key), "-pubout")
+
+
 def test_it_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "a/tls"
     with ThreadPoolExecutor(4) as pool:  # as a keeper and a command may meet
@@ -38,18 +42,33 @@ def test_it_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     before = contents(folder)
     assert not Enrolment(folder).prepare()
     assert contents(folder) == before
-    assert mode(folder) == 0o700
-    assert mode(folder / "ca.key") == mode(folder / "scrape.password") == 0o600
+    signs = tmp_path / "a/tls-ca"
+    assert mode(folder) == mode(signs) == 0o700
+    assert mode(signs / "ca.key") == mode(folder / "scrape.password") == 0o600
+    assert b"PRIVATE KEY" not in b"".join(before.values())
     assert len(before["scrape.password"].strip()) >= 40
 
 
 def test_a_ca_that_was_half_made_is_made_again(tmp_path: Path) -> None:
-    (tmp_path / "ca.key").write_text("cut off")
-    (tmp_path / "scrape.password").write_text("kept\n")
-    Enrolment(tmp_path).prepare()
-    shown = openssl("pkey", "-in", str(tmp_path / "ca.key"), "-pubout")
-    assert shown == openssl("x509", "-in", str(tmp_path / "ca.crt"), "-noout", "-pubkey")
-    assert (tmp_path / "scrape.password").read_text() == "kept\n"
+    folder, key = tmp_path / "tls", tmp_path / "tls-ca/ca.key"
+    for path, text in ((key, "cut off"), (folder / "scrape.password", "kept\n")):
+        path.parent.mkdir()
+        path.write_text(text)
+    Enrolment(folder).prepare()
+    assert public_key(key) == openssl("x509", "-in", str(folder / "ca.crt"), "-noout", "-pubkey")
+    assert (folder / "scrape.password").read_text() == "kept\n"
+
+
+def test_a_key_that_vmagent_could_read_is_taken_from_there(tmp_path: Path) -> None:
+    folder, key = tmp_path / "tls", tmp_path / "tls-ca/ca.key"
+    Enrolment(folder).prepare()
+    before, certificate = public_key(key), (folder / "ca.crt").read_bytes()
+    # As earlier versions left it.
+    key.rename(folder / "ca.key")
+    assert not Enrolment(folder).prepare()
+    assert not (folder / "ca.key").exists()
+    assert (mode(key), public_key(key)) == (0o600, before)
+    assert (folder / "ca.crt").read_bytes() == certificate
 
 
 def test_what_a_node_gets_is_good_for_it_alone(tmp_path: Path) -> None:
@@ -62,7 +81,7 @@ def test_what_a_node_gets_is_good_for_it_alone(tmp_path: Path) -> None:
     password = (folder / "scrape.password").read_bytes().strip()
     assert bcrypt.checkpw(password, configuration.users[USER.encode()])
     assert password.decode() not in texts[0]
-    assert (folder / "ca.key").read_text() not in texts[0]
+    assert (tmp_path / "tls-ca/ca.key").read_text() not in texts[0]
     assert texts[0] != texts[1]  # each has a key of its own
 
     certificate = tmp_path / "node.crt"
