@@ -112,11 +112,14 @@ where_grafanas_password_is() {
 own_address() {
     local interpreter=("$venv/bin/python")
     [ -n "$venv" ] || interpreter=(compose exec -T exporter python3)
-    "${interpreter[@]}" -c 'import socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    "${interpreter[@]}" -c 'import socket, sys
+for family, other, form in (socket.AF_INET, "192.0.2.1", "{}"), (socket.AF_INET6, "2001:db8::1", "[{}]"):
     try:
-        probe.connect(("192.0.2.1", 9))
-        print(probe.getsockname()[0])
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((other, 9))
+            print(form.format(probe.getsockname()[0]))
+            sys.exit()
     except OSError:
-        print(socket.gethostname())'
+        pass
+print(socket.gethostname())'
 }

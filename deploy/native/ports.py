@@ -1,6 +1,6 @@
 """Which of the given ports are taken, and by whom: a line "PORT PROCESS" for each that is.
 
-usage: ports.py ADDRESS:PORT...
+usage: ports.py ADDRESS:PORT...     (* is every address)
 """
 
 import errno
@@ -13,7 +13,16 @@ LISTEN = "0A"
 
 def is_taken(address: str, port: int) -> bool:
     """Whether we could not listen there."""
-    with socket.socket() as probe:
+    if address == "*":
+        return is_taken("0.0.0.0", port) or is_taken("::", port)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        probe = socket.socket(family)
+    except OSError:
+        return False  # a machine without IPv6
+    with probe:
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

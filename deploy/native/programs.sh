@@ -37,7 +37,7 @@ render() {
 
 # A worker is scraped from elsewhere; everything else stays on this machine.
 listen_address() {
-    if [ "$role" = worker ]; then echo 0.0.0.0; else echo 127.0.0.1; fi
+    if [ "$role" = worker ]; then echo '*'; else echo 127.0.0.1; fi
 }
 
 # What starts the exporter in a demo: the rest of its command line follows.

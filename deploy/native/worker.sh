@@ -99,6 +99,6 @@ firewall_rule() {
     elif command -v firewall-cmd >/dev/null; then
         echo "firewall-cmd --permanent --add-rich-rule='rule family=ipv4 source address=MONITORING-HOST port port=$1 protocol=tcp accept' && firewall-cmd --reload"
     else
-        echo "iptables -I INPUT -p tcp --dport $1 ! -i lo ! -s MONITORING-HOST -j DROP"
+        echo "iptables -I INPUT -p tcp --dport $1 ! -i lo ! -s MONITORING-HOST -j DROP; ip6tables -I INPUT -p tcp --dport $1 ! -i lo -j DROP"
     fi
 }

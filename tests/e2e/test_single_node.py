@@ -383,7 +383,12 @@ def status(clone: Clone, scheme: str) -> int:
 def test_worker_with_tls_and_without(running: Clone) -> None:
     worker, port = ("--worker", "--demo", "--no-docker"), running.ports["exporter"]
     tls = running.prefix / "data/tls"
-    secret = [tls, tls.with_name("tls-ca"), tls.with_name("tls-ca") / "ca.key", tls / "scrape.password"]
+    secret = [
+        tls,
+        tls.with_name("tls-ca"),
+        tls.with_name("tls-ca") / "ca.key",
+        tls / "scrape.password",
+    ]
     assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in secret] == [0] * 4
     enrolled = running.home / "pasted"
     enrolled.write_text(

@@ -15,6 +15,7 @@ from tests.ports import free_port, is_free
 
 import gpuglass
 
+HAS_IPV6 = is_free(0, socket.AF_INET6, "::1")
 QUIET = (
     *("--no-collector.nvml", "--no-collector.filesystem"),
     *("--probe.interval", "60s", "--probe.slow-interval", "60s"),
@@ -166,16 +167,19 @@ def status(host: str, port: int) -> int:
             connection.close()
 
 
-@pytest.mark.skipif(not is_free(0, socket.AF_INET6, "::1"), reason="this machine has no IPv6")
+@pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")
 def test_two_addresses_one_of_them_ipv6(start: Start) -> None:
     port = free_port(socket.AF_INET6, "::1")
     serve = start("--web.listen-address", f"[::1]:{port}", *QUIET)
     assert serve.get().status == status("::1", port) == 200
 
 
-def test_every_interface(start: Start) -> None:
+@pytest.mark.parametrize("host", ["", "*"])
+def test_every_interface(start: Start, host: str) -> None:
     port = free_port()
-    start("--web.listen-address", f":{port}", *QUIET)
+    start("--web.listen-address", f"{host}:{port}", *QUIET)
+    if HAS_IPV6:
+        assert status("::1", port) == 200
     assert status("127.0.0.1", port) == status("localhost", port) == 200
 
 

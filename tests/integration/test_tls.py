@@ -1,6 +1,7 @@
 """Nodes that are scraped over TLS, with the installation's own CA and password."""
 
 import http.server
+import socket
 import ssl
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from tests.certificates import Authority
 from tests.exporter.process import Serve
 from tests.integration.conftest import Fleet
 from tests.integration.stack import GPUGLASS, Stack, environment, wait_for
+from tests.ports import free_port, is_free
 
 
 def gpuglass(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -64,9 +66,11 @@ def secure(stack: Stack, simulator: Path, tmp_path: Path) -> Iterator[Serve]:
         serve.close()
 
 
-def write(stack: Stack, port: int, more: str = "__scheme__: https") -> None:
+def write(
+    stack: Stack, port: int, more: str = "__scheme__: https", host: str = "127.0.0.1"
+) -> None:
     (stack.targets / "secure.yml").write_text(
-        f"- targets: ['127.0.0.1:{port}']\n  labels: {{node: secure, {more}}}\n"
+        f"- targets: ['{host}:{port}']\n  labels: {{node: secure, {more}}}\n"
     )
 
 
@@ -88,6 +92,28 @@ def test_an_enrolled_node_is_scraped(stack: Stack, secure: Serve) -> None:
     assert "refuses our password (HTTP 401)" in told.stdout + told.stderr
     password.write_text(kept)
     wait_for("vmagent gets its page again", lambda: stack.values(up) == [1])
+
+
+@pytest.mark.skipif(not is_free(0, socket.AF_INET6, "::1"), reason="this machine has no IPv6")
+def test_a_node_is_scraped_by_its_ipv6_address(
+    stack: Stack, simulator: Path, tmp_path: Path
+) -> None:
+    web, scenario, port = tmp_path / "web.yml", tmp_path / "v6.conf", free_port()
+    enrol(stack, web, "127.0.0.1", "::1")
+    scenario.write_text("gpus 1 preset=l40s\n")
+    # As a worker listens.
+    arguments = ("--web.listen-address", f"*:{port}", "--node.name", "secure")
+    serve = Serve(
+        (*arguments, "--web.config.file", str(web)), simulator, scenario, {}, trusting(stack)
+    )
+    try:
+        write(stack, port, host="[::1]")
+        up = f'up{{job="gpu",node="secure",instance="[::1]:{port}"}}'
+        wait_for("vmagent gets its page", lambda: stack.values(up) == [1])
+        told = gpuglass(stack, "targets", "check")
+        assert told.returncode == 0, told.stdout + told.stderr
+    finally:
+        serve.close()
 
 
 def test_a_node_that_was_enrolled_by_another_name(

@@ -21,14 +21,14 @@ from gpuglass.owners import OwnerPaths
 
 
 def address(value: Any) -> tuple[str, int]:
-    """An option's type: ``HOST:PORT``, ``:PORT`` for every interface, or ``[IPV6]:PORT``."""
+    """An option's type: ``HOST:PORT``; for every interface ``:PORT`` or ``*:PORT``."""
     host, colon, port = str(value).rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isdigit() or (":" in bare and bare == host):
         raise click.BadParameter(f"{value!r} is no address; write HOST:PORT, :PORT or [IPV6]:PORT")
     if int(port) > 65535:
         raise click.BadParameter(f"{value!r}: a port is at most 65535")
-    return bare, int(port)
+    return "" if bare == "*" else bare, int(port)
 
 
 def path(value: Any) -> str:

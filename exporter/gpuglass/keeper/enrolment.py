@@ -107,7 +107,7 @@ class Enrolment:
         )
 
     def _take_away_old_key(self) -> None:
-        """Take the key to its place from where vmagent can read it, and earlier versions kept it."""
+        """Take the key from where vmagent can read it, and earlier versions kept it."""
         old = self._folder / self._ca_key.name
         if old.exists():
             # The folders may be on different file systems.
