@@ -22,13 +22,19 @@ from gpuglass import __version__
 RELEASE = __version__.partition(".dev")[0]
 IMAGES = ("exporter", "keeper", "demo")
 # The first builds, the last wait for what it built.
-FIRST, LAST = ("test_single_node.py",), ("test_two_machines.py", "test_exporter.py")
+FIRST = ("test_single_node.py",)
+LAST = ("test_two_machines.py", "test_offline.py", "test_exporter.py")
 _BUILD_SECONDS = 900
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what others wait for come first."""
-    items.sort(key=lambda item: (item.path.name not in FIRST, item.path.name in LAST))
+
+    def turn(item: pytest.Item) -> int:
+        name = item.path.name
+        return 0 if name in FIRST else 2 + LAST.index(name) if name in LAST else 1
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
@@ -77,25 +83,30 @@ def _told(site: Site) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def release(request: pytest.FixtureRequest, site: Site) -> bytes:
-    """The files of a release whose images can be pulled."""
+def built(request: pytest.FixtureRequest, site: Site) -> Path:
+    """The archive of the working tree's images, which can be pulled as a release's, too."""
     outcome = _outcome(site)
     # Another process has the node, unless there is none or it has no tests.
-    elsewhere = any(
-        "upgraded" in getattr(item, "fixturenames", ()) for item in request.session.items
-    )
+    items = request.session.items
+    elsewhere = any("upgraded" in getattr(item, "fixturenames", ()) for item in items)
     if elsewhere and "PYTEST_XDIST_WORKER" in os.environ:
         wait_for("the release's images", outcome.exists, _BUILD_SECONDS)
     else:
         request.getfixturevalue("upgraded")
     assert outcome.read_text() == "built", "the release's images could not be built"
+    return _archive(site)
+
+
+@pytest.fixture(scope="session")
+def release(built: Path) -> bytes:
+    """The files of a release whose images can be pulled."""
     return working_tree(RELEASE)
 
 
 @pytest.fixture(scope="session")
-def image(site: Site, release: bytes) -> str:
+def image(site: Site, built: Path) -> str:
     """The image with the exporter and the stand-in driver, in the site's own engine."""
-    site.engine.docker("load", "--quiet", f"--input={_archive(site)}")
+    site.engine.docker("load", "--quiet", f"--input={built}")
     return f"gpuglass/demo:{__version__}"
 
 

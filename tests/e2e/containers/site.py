@@ -188,6 +188,10 @@ class Machine:
             *("exec", "-i", f"--workdir={self.folder}", self.name, "sh", "-c", script), input=data
         )
 
+    def put_file(self, file: Path, path: str) -> None:
+        """Copy a file of this machine to a place on the other."""
+        self._engine.docker("cp", str(file), f"{self.name}:{path}")
+
     def write(self, path: str, text: str) -> None:
         """Write a file of the clone, as an editor does that renames."""
         self._put(f"cat >'{path}.new' && mv '{path}.new' '{path}'", text.encode())
