@@ -5,7 +5,7 @@ set -euo pipefail
 
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly source_dir
-for part in deploy/native/{settings,packages,install,programs,supervisor,native,worker}.sh \
+for part in deploy/native/{settings,packages,install,programs,supervisor,native,worker,push}.sh \
     deploy/systemd/systemd.sh deploy/docker/docker.sh deploy/{access,filling,show,offline}.sh; do
     # shellcheck source=/dev/null
     . "$source_dir/$part"
@@ -34,6 +34,8 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
   --worker       the exporter alone, to be scraped by a host; listens on every address
   --tls FILE     with --worker: over TLS and with a password, by what "gpuglass enrol" printed on the host;
                  - reads it from the standard input, none goes back to plain HTTP
+  --push https://HOST[:8427]  with --worker, where no host can reach it: it sends by itself; none ends that
+  --bundle FILE  with --push: what "gpuglass workers add" printed on the host; - reads the standard input
   --insecure     VictoriaMetrics, vmagent, vmalert and Alertmanager ask nobody for a password, until --secure
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
@@ -55,6 +57,9 @@ Settings come from the environment or from gpuglass.env in this clone, as KEY=VA
                        GPUGLASS_VICTORIAMETRICS_1M_PORT 8438, GPUGLASS_VICTORIAMETRICS_1H_PORT 8448
   GPUGLASS_COST_*      KWH_PRICE, GPU_HOUR_PRICE, CURRENCY, PUE, CARBON_GRAMS_PER_KWH: what use costs
   GPUGLASS_ALERT_*     TEMPERATURE_CELSIUS, UTILIZATION_RATIO, MEMORY_RATIO: alert above these, else not
+  GPUGLASS_PUSH        no, or yes: a host lets workers push, at GPUGLASS_VMAUTH_PORT 8427 of every address
+                       (vmauth; its own metrics at GPUGLASS_VMAUTH_METRICS_PORT 8426 of the loopback)
+  GPUGLASS_PUSH_QUEUE  1GB: what a worker that pushes keeps on disk while the host is away
   GPUGLASS_GRAFANA     auto: where one is on PATH or can be downloaded (the default), or no: never
   GPUGLASS_OPEN        what other machines may reach, by its password, such as grafana,victoriametrics;
                        also vmagent, vmalert, alertmanager (the default: nothing)
@@ -106,6 +111,18 @@ parse_arguments() {
             shift
             ;;
         --tls=?*) tls=${1#*=} ;;
+        --push)
+            [ -n "${2:-}" ] || usage_error "--push needs an address such as https://HOST, or none"
+            push=$2
+            shift
+            ;;
+        --push=?*) push=${1#*=} ;;
+        --bundle)
+            [ -n "${2:-}" ] || usage_error "--bundle needs a file, or - for the standard input"
+            given_bundle=$2
+            shift
+            ;;
+        --bundle=?*) given_bundle=${1#*=} ;;
         --prefix)
             [ -n "${2:-}" ] || usage_error "--prefix needs a folder"
             prefix=$2
@@ -142,6 +159,8 @@ check_arguments() {
     [ "$offline" = no ] || [ "$action$build_images" = no ] || usage_error "--offline goes with --single-node, --host and --worker, and without --build"
     [ -z "$secrecy" ] || [[ $role == single-node || $role == host ]] || usage_error "--$secrecy goes with --single-node and --host only"
     [ -z "$tls" ] || [ "$role" = worker ] || usage_error "--tls goes with --worker only; the others listen on the loopback"
+    [ -z "$push$given_bundle" ] || [ "$role" = worker ] ||
+        usage_error "--push and --bundle go with --worker only; a host takes what is pushed with GPUGLASS_PUSH=yes in gpuglass.env"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     check_path "$source_dir"
@@ -202,7 +221,7 @@ lock_prefix() {
 save_run() {
     local name
     {
-        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" insecure "$insecure" web "$web"
+        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" insecure "$insecure" web "$web" push "$push_url"
         for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"
@@ -254,7 +273,7 @@ remove_install() {
     local in_volumes=no
     systemd_remove
     [ "$(saved_engine)" != docker ] || [ -z "$(saved_storage)" ] || in_volumes=yes
-    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,web,.lock} "$prefix"/simulator-* "$prefix"/grafana-* "$prefix"/*.part
+    rm -rf -- "${prefix:?}"/{bin,log,run,venvs,web,push,.lock} "$prefix"/simulator-* "$prefix"/grafana-* "$prefix"/*.part
     rm -f -- "$prefix/data/this-node.yml.new"
     [ "$in_volumes" = yes ] || [ -n "$(find "$prefix/data" -type f 2>/dev/null | head -n 1)" ] || remove_data
 }
@@ -336,6 +355,7 @@ main() {
     choose_storage
     choose_access
     read_web
+    read_push
     open_log
     [ "$offline" = no ] || open_bundle
     choose_engine

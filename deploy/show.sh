@@ -28,7 +28,10 @@ show_data() {
         wait_until "${wait%s}" answers "$(victoriametrics_url)/health" || return 1
         say_host_answers
         ;;
-    worker) wait_until "${wait%s}" answers "$(worker_url 127.0.0.1)/-/healthy" && say "The exporter answers." ;;
+    worker)
+        wait_until "${wait%s}" answers "$(worker_url 127.0.0.1)/-/healthy" && say "The exporter answers." || return 1
+        ! is_pushing || say_pushed "$wait"
+        ;;
     esac
 }
 
@@ -47,7 +50,7 @@ answers() {
 show_addresses() {
     say
     case $(saved role) in
-    worker) show_worker_addresses ;;
+    worker) if is_pushing; then show_pushing; else show_worker_addresses; fi ;;
     *) show_host_addresses ;;
     esac
 }
@@ -71,6 +74,7 @@ show_host_addresses() {
     [ "$(saved role)" = host ] || say "Exporter:  http://127.0.0.1:$(saved GPUGLASS_EXPORTER_PORT)/"
     say "Add nodes: victoriametrics/targets/*.yml, taken up within seconds"
     say "Enrol:     $prefix/bin/gpuglass enrol NODE   (what to type there, for TLS and a password)"
+    show_door
     say "Command:   $prefix/bin/gpuglass --help"
 }
 

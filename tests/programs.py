@@ -6,7 +6,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 _NAMES = (
-    *("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "vmbackup", "vmrestore"),
+    *("victoria-metrics", "vmagent", "vmalert", "vmalert-tool", "vmbackup", "vmrestore", "vmauth"),
     *("alertmanager", "amtool"),
 )
 

@@ -40,6 +40,7 @@ compose() (
     use_access
     use_grafana
     use_web
+    use_push
     export GPUGLASS_SCRAPE_TIMEOUT GPUGLASS_BIND GPUGLASS_RETENTION GPUGLASS_MEMORY_PERCENT
     GPUGLASS_GROUP=$(files_group)
     export GPUGLASS_EXTERNAL_URL GPUGLASS_EXTERNAL_PATH GPUGLASS_GROUP COMPOSE_PROFILES
@@ -81,9 +82,21 @@ use_grafana() {
     export GPUGLASS_GRAFANA_REPLICAS GPUGLASS_GRAFANA_ADDRESS
 }
 
+# Where this worker pushes, or by which address workers reach this host's door.
+use_push() {
+    GPUGLASS_PUSH_URL='' GPUGLASS_VMAUTH_ADDRESS=none
+    ! is_pushing || GPUGLASS_PUSH_URL=$push_url
+    if is_door_open; then
+        COMPOSE_PROFILES=push
+        GPUGLASS_PUSH_URL=https://${setting[GPUGLASS_NODE_NAME]}:${setting[GPUGLASS_VMAUTH_PORT]}
+        GPUGLASS_VMAUTH_ADDRESS=127.0.0.1:${setting[GPUGLASS_VMAUTH_METRICS_PORT]}
+    fi
+    export GPUGLASS_PUSH_URL GPUGLASS_VMAUTH_ADDRESS
+}
+
 # The names of the tiers inside, and their addresses on this machine.
 use_tiers() {
-    COMPOSE_PROFILES=tiered
+    COMPOSE_PROFILES=${COMPOSE_PROFILES:+$COMPOSE_PROFILES,}tiered
     export GPUGLASS_ROLLUP_MINUTE_URL=http://victoria-metrics-1m:8428
     export GPUGLASS_ROLLUP_HOUR_URL=http://victoria-metrics-1h:8428
     export GPUGLASS_VICTORIAMETRICS_1M_URL=$GPUGLASS_ROLLUP_MINUTE_URL
@@ -99,9 +112,15 @@ end_tiers() {
     [ "$role" = worker ] || compose --profile tiered rm --stop --force victoria-metrics-1m victoria-metrics-1h
 }
 
+# The same of the door for workers.
+end_door() {
+    [ "$role" = worker ] || compose --profile push rm --stop --force vmauth
+}
+
 compose_files() {
     [ "$role" = worker ] || echo docker-compose.host.yml
     [ "$role" = host ] || echo docker-compose.worker.yml
+    ! is_pushing || echo deploy/docker/push.yml
     if [ "$demo" = yes ]; then
         echo deploy/docker/demo.yml
     elif [ "$role" != host ] && has_gpu && nvidia_runtime; then
@@ -133,8 +152,10 @@ install_docker() {
     write_docker_command
     write_own_target
     [ "$role" != worker ] || store_web_in_volume
+    [ "$role" != worker ] || store_push_in_volume
     save_run
     is_tiered || logged "the tiers could not be ended" end_tiers
+    is_door_open || logged "the door for workers could not be closed" end_door
     ! builds_images || options+=(--build)
     logged "the containers could not be started" compose up "${options[@]}" --remove-orphans
     step "Data"
@@ -209,6 +230,8 @@ docker_restore() {
     insecure=${insecure:-no}
     web=$(saved web)
     web=${web:-none}
+    push_url=$(saved push)
+    push_url=${push_url:-none}
     for name in "${!setting[@]}"; do
         [ -z "$(saved "$name")" ] || setting["$name"]=$(saved "$name")
     done
@@ -216,7 +239,10 @@ docker_restore() {
 
 docker_show_data() {
     case $role in
-    worker) say "The exporter answers." ;;
+    worker)
+        say "The exporter answers."
+        ! is_pushing || say_pushed "$1"
+        ;;
     # Compose has waited until it does.
     host) say_host_answers ;;
     *) compose exec -T keeper gpuglass status --wait "$1" ;;
@@ -258,9 +284,9 @@ docker_uninstall() {
     docker_restore
     local volumes=()
     [ "$purge" = no ] || volumes=(--volumes)
-    compose --profile tiered --progress quiet down --remove-orphans --rmi all "${volumes[@]}"
+    compose --profile tiered --profile push --progress quiet down --remove-orphans --rmi all "${volumes[@]}"
     docker image ls --quiet --filter label=org.opencontainers.image.title=gpuglass | sort -u |
         xargs -r docker image rm --force >/dev/null
     # Its key is of no use without the rest.
-    docker volume rm --force gpuglass_web >/dev/null
+    docker volume rm --force gpuglass_web gpuglass_push >/dev/null
 }

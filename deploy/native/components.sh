@@ -12,7 +12,7 @@ readonly here
 . "$here/grafana.sh"
 readonly default_names=(victoria-metrics vmagent)
 # Asked for by name only.
-readonly more_names=(vmalert vmalert-tool vmbackup vmrestore alertmanager amtool grafana)
+readonly more_names=(vmalert vmalert-tool vmbackup vmrestore vmauth alertmanager amtool grafana)
 readonly release_url=${GPUGLASS_RELEASE_URL:-https://github.com/VictoriaMetrics/VictoriaMetrics/releases/download}
 readonly alertmanager_url=${GPUGLASS_ALERTMANAGER_RELEASE_URL:-https://github.com/prometheus/alertmanager/releases/download}
 readonly grafana_url=${GPUGLASS_GRAFANA_RELEASE_URL:-https://dl.grafana.com/grafana/release}
@@ -25,7 +25,7 @@ usage() {
 usage: components.sh DEST [NAME...]
 
 Makes DEST/bin/NAME for each NAME (default: victoria-metrics vmagent; besides: vmalert vmalert-tool
-vmbackup vmrestore alertmanager amtool grafana), a link or a file, from the first of PATH, the official release (pinned in
+vmbackup vmrestore vmauth alertmanager amtool grafana), a link or a file, from the first of PATH, the official release (pinned in
 checksums.txt) and the distribution's packages (unpacked privately; they have no Grafana).
 
 environment:
@@ -62,7 +62,9 @@ flags_of() {
     vmrestore) printf '%s\n' -storageDataPath -src -httpListenAddr -loggerFormat -fs.maxConcurrency ;;
     esac
     [ -e "$here/programs/$1.conf" ] || return 0
-    sed -nE 's/^[[:space:]]+"?(--?[A-Za-z][A-Za-z0-9.-]*)=.*/\1/p' "$here/programs/$1.conf"
+    # NAME-push.conf is another way to run the same program.
+    cat "$here/programs/$1.conf" "$here/programs/$1-push.conf" 2>/dev/null |
+        sed -nE 's/^[[:space:]]+"?(--?[A-Za-z][A-Za-z0-9.-]*)=.*/\1/p'
 }
 
 # Prints what keeps FILE from serving as NAME; nothing when it will do.

@@ -4,7 +4,7 @@
 
 readonly supervisor_version=4.3.0
 # The programs of others that a host runs; Grafana, which can be done without, comes besides.
-readonly component_names=(victoria-metrics vmagent vmalert vmbackup vmrestore alertmanager amtool)
+readonly component_names=(victoria-metrics vmagent vmalert vmauth vmbackup vmrestore alertmanager amtool)
 
 # The first Python that is new enough; GPUGLASS_PYTHON names another.
 find_python() {
@@ -171,7 +171,7 @@ install_supervisor() {
 }
 
 install_components() {
-    "$source_dir/deploy/native/components.sh" "$prefix" "${component_names[@]}" 2>&1 9>&- | tee -a "$install_log" |
+    "$source_dir/deploy/native/components.sh" "$prefix" "$@" 2>&1 9>&- | tee -a "$install_log" |
         sed -u '/^components.sh: error: /d; s/^/    /' && return 0
     die "$(sed -n 's/^components.sh: error: //p' "$install_log" | tail -n 1 | grep . || reason_in_log)"
 }
@@ -204,6 +204,9 @@ $({
         echo "GPUGLASS_SCRAPE_CONFIG=$source_dir/victoriametrics/scrape.yml"
         echo "GPUGLASS_TLS_DIR=$prefix/data/tls"
         echo "GPUGLASS_PASSWORD_FILE=$(password_file)"
+        echo "GPUGLASS_WORKERS_DIR=$prefix/data/workers"
+        ! is_pushing || echo "GPUGLASS_PUSH_DIR=$prefix/push"
+        ! is_door_open || echo "GPUGLASS_PUSH_URL=https://$(own_address):${setting[GPUGLASS_VMAUTH_PORT]}"
         echo "GPUGLASS_GRAFANA_PASSWORD_FILE=$prefix/data/grafana/admin-password"
     } | sed -E 's/^([A-Z0-9_]+)=(.*)/: "${\1:=\2}"; export \1/')
 exec '$venv/bin/gpuglass' "\$@"
@@ -217,6 +220,7 @@ command_settings() {
     for name in "${ports[@]}"; do
         echo "GPUGLASS_${name}_URL=http://127.0.0.1:${setting[GPUGLASS_${name}_PORT]}"
     done
+    ! is_pushing || echo "GPUGLASS_PUSH_URL=$push_url"
     [ "$grafana" != yes ] || echo "GPUGLASS_GRAFANA_URL=http://127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}"
     ! is_tiered || {
         echo "GPUGLASS_ROLLUP_MINUTE_URL=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}"

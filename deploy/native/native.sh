@@ -32,6 +32,7 @@ install_native() {
     step "Configuration"
     store_web
     store_password
+    store_push
     write_command
     write_own_target
     bring_up
@@ -47,10 +48,12 @@ end_orphans() {
 }
 
 install_programs() {
-    if [ "$role" = worker ]; then
+    if is_pushing; then
+        install_components vmagent
+    elif [ "$role" = worker ]; then
         say "    none needed by a worker"
     else
-        install_components
+        install_components "${component_names[@]}"
         [ "$grafana" = no ] || install_grafana
     fi
 }
@@ -134,6 +137,8 @@ await_grafana() {
 
 native_status() {
     local code=0
+    push_url=$(saved push)
+    push_url=${push_url:-none}
     runner=$(current_runner) || {
         say "gpuglass is installed in $prefix and not running; ./setup.sh --$(saved role) starts it"
         return 1
@@ -178,7 +183,8 @@ check_ports() {
         if grep -q "^$program RUNNING" <<<"$states" && [ "$(saved "$name")" = "$port" ]; then
             continue
         fi
-        wanted+=("$(if [ "$program" = exporter ]; then listen_address; else listen_of "$(openable_name "$program")"; fi):$port")
+        wanted+=("$(program_listens "$program"):$port")
+        [ "$program" != vmauth ] || wanted+=("127.0.0.1:${setting[GPUGLASS_VMAUTH_METRICS_PORT]}")
     done
     [ ${#wanted[@]} -gt 0 ] || return 0
     read -r port owner < <("$python" "$source_dir/deploy/native/ports.py" "${wanted[@]}" || true) || return 0

@@ -17,6 +17,10 @@ render() {
     text=${text//@RUN@/$prefix/run}
     text=${text//@LOG@/$prefix/log}
     text=${text//@EXPORTER_LISTEN@/$(listen_address)}
+    text=${text//@PUSH_LISTEN@/$(program_listens vmauth)}
+    text=${text//@PUSH_URL@/$push_url}
+    text=${text//@PUSH_DIR@/$prefix/push}
+    text=${text//@PUSH_QUEUE@/${setting[GPUGLASS_PUSH_QUEUE]}}
     for name in "${!setting[@]}"; do
         case $name in
         *_PORT | *_NODE_NAME | *_RETENTION_1?) text=${text//@${name#GPUGLASS_}@/${setting[$name]}} ;;
@@ -35,9 +39,18 @@ render() {
     printf '%s\n' "$text"
 }
 
-# A worker is scraped from elsewhere; everything else stays on this machine.
+# A worker is scraped from elsewhere, unless it pushes; everything else stays on this machine.
 listen_address() {
-    if [ "$role" = worker ]; then echo '*'; else echo 127.0.0.1; fi
+    if [ "$role" = worker ] && ! is_pushing; then echo '*'; else echo 127.0.0.1; fi
+}
+
+# Where a program listens: that for workers that push is for others, too.
+program_listens() {
+    case $1 in
+    exporter) listen_address ;;
+    vmauth) echo 0.0.0.0 ;;
+    *) listen_of "$(openable_name "$1")" ;;
+    esac
 }
 
 # What starts the exporter in a demo: the rest of its command line follows.
@@ -57,17 +70,20 @@ web_option() {
 }
 
 programs() {
-    local exporter=(exporter) tiers=() boards=(grafana)
+    local exporter=(exporter) tiers=() boards=(grafana) door=()
+    ! is_pushing || { echo exporter vmagent-push; return; }
     [ "$role" != worker ] || { echo exporter; return; }
     [ "$role" != host ] || exporter=()
     [ "$grafana" = yes ] || boards=()
     ! is_tiered || tiers=(victoria-metrics-1m victoria-metrics-1h)
-    echo victoria-metrics "${tiers[@]}" keeper alertmanager vmalert vmagent "${exporter[@]}" "${boards[@]}"
+    ! is_door_open || door=(vmauth)
+    echo victoria-metrics "${tiers[@]}" keeper "${door[@]}" alertmanager vmalert vmagent "${exporter[@]}" "${boards[@]}"
 }
 
 # The name of the setting that holds a program's port.
 port_setting() {
     local name=${1/victoria-metrics/victoriametrics}
+    name=${name%-push}
     name=${name//-/_}
     echo "GPUGLASS_${name^^}_PORT"
 }
@@ -123,6 +139,11 @@ program_environment() {
     case $1 in
     exporter)
         environment_line SETUP_REVISION "$demo"
+        ! is_pushing || {
+            environment_line GPUGLASS_PUSH_URL "$push_url"
+            environment_line GPUGLASS_PUSH_DIR "$prefix/push"
+            environment_line GPUGLASS_PUSH_VMAGENT_URL "http://127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}"
+        }
         [ "$demo" = no ] || {
             environment_line LD_LIBRARY_PATH "$simulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
             environment_line DEMO_REVISION "$(cat "$source_dir/deploy/demo.py" "$demo_scenario" | fingerprint)"
@@ -137,13 +158,20 @@ program_environment() {
         environment_line GPUGLASS_PASSWORD_FILE "$(password_file)"
         component_addresses
         ;;
+    vmagent-push)
+        environment_line SETUP_REVISION "$(cat "$prefix/bin/vmagent" "$source_dir"/victoriametrics/{push.yml,vmagent.sh} | fingerprint)"
+        environment_line GPUGLASS_SCRAPE_INTERVAL "${setting[GPUGLASS_SCRAPE_INTERVAL]}"
+        environment_line GPUGLASS_SCRAPE_TIMEOUT "$(scrape_timeout)"
+        environment_line GPUGLASS_EXPORTER_ADDRESS "127.0.0.1:${setting[GPUGLASS_EXPORTER_PORT]}"
+        environment_line GPUGLASS_NODE_NAME "${setting[GPUGLASS_NODE_NAME]}"
+        ;;
     keeper)
         environment_line SETUP_REVISION 1
         environment_line GPUGLASS_PASSWORD_FILE "$(password_file)"
         keeper_settings
         ;;
     grafana) grafana_settings ;;
-    victoria-metrics | alertmanager | vmalert) environment_line SETUP_REVISION "$(fingerprint <"$prefix/bin/$1")" ;;
+    victoria-metrics | alertmanager | vmalert | vmauth) environment_line SETUP_REVISION "$(fingerprint <"$prefix/bin/$1")" ;;
     victoria-metrics-1?)
         environment_line SETUP_REVISION "$(cat "$prefix/bin/victoria-metrics" "$source_dir/victoriametrics/tier.yml" | fingerprint)"
         ;;
@@ -182,9 +210,14 @@ component_addresses() {
     for name in VICTORIAMETRICS_1M VICTORIAMETRICS_1H; do
         is_tiered || environment_line "GPUGLASS_${name}_ADDRESS" none
     done
+    if is_door_open; then
+        environment_line GPUGLASS_VMAUTH_ADDRESS "127.0.0.1:${setting[GPUGLASS_VMAUTH_METRICS_PORT]}"
+    else
+        environment_line GPUGLASS_VMAUTH_ADDRESS none
+    fi
     for program in $(programs); do
         name=$(port_setting "$program")
-        [ "$program" = exporter ] || environment_line "${name%_PORT}_ADDRESS" "127.0.0.1:${setting[$name]}"
+        [[ $program =~ ^(exporter|vmauth)$ ]] || environment_line "${name%_PORT}_ADDRESS" "127.0.0.1:${setting[$name]}"
     done
 }
 

@@ -14,8 +14,13 @@ declare -A setting=(
     [GPUGLASS_VMALERT_PORT]=8880
     [GPUGLASS_ALERTMANAGER_PORT]=9093
     [GPUGLASS_GRAFANA_PORT]=3000
+    [GPUGLASS_VMAUTH_PORT]=8427
+    [GPUGLASS_VMAUTH_METRICS_PORT]=8426
     [GPUGLASS_SCRAPE_INTERVAL]=5s
     [GPUGLASS_NODE_NAME]=$(uname -n)
+    # Whether a host lets workers push; how much of a worker waits on disk while the host is away.
+    [GPUGLASS_PUSH]=no
+    [GPUGLASS_PUSH_QUEUE]=1GB
     # Empty: the one of the install that is there, else the role's; see choose_storage.
     [GPUGLASS_STORAGE]=''
     [GPUGLASS_RETENTION]=400d
@@ -95,6 +100,9 @@ set_setting() {
     GPUGLASS_SCRAPE_INTERVAL) is_interval "$value" || wanted='whole seconds from 1s to 60s' ;;
     GPUGLASS_RETENTION*) is_retention "$value" || wanted='days, weeks or years such as 400d, up to 100y' ;;
     GPUGLASS_STORAGE) [[ $value =~ ^(single|tiered)$ ]] || wanted='single or tiered' ;;
+    GPUGLASS_PUSH) [[ $value =~ ^(yes|no)$ ]] || wanted='yes or no' ;;
+    # vmagent takes no less.
+    GPUGLASS_PUSH_QUEUE) [[ $value =~ ^([5-9][0-9]{2}MB|[1-9][0-9]{3,6}MB|[1-9][0-9]{0,3}GB)$ ]] || wanted='a size from 500MB, such as 1GB' ;;
     GPUGLASS_GRAFANA) [[ $value =~ ^(auto|no)$ ]] || wanted='auto or no' ;;
     GPUGLASS_OPEN)
         value=${value//[[:space:]]/}

@@ -63,6 +63,7 @@ remove_user() {
 give_files_to_user() {
     local folders=("$prefix/data")
     [ ! -d "$prefix/web" ] || folders+=("$prefix/web")
+    [ ! -d "$prefix/push" ] || folders+=("$prefix/push")
     logged "the data could not be given to the user $service_user" \
         find "${folders[@]}" ! -user "$service_user" -exec chown -h "$service_user:" {} +
 }
@@ -119,6 +120,7 @@ memory_limit() {
     case $1 in
     victoria-metrics*) echo infinity ;;
     exporter | alertmanager) echo 512M ;;
+    vmagent-push | vmauth) echo 512M ;;
     vmagent) echo 2G ;;
     *) echo 1G ;;
     esac

@@ -20,10 +20,12 @@ COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
 HOST, WORKER = "docker-compose.host.yml", "docker-compose.worker.yml"
 TIERS = ("victoria-metrics-1m", "victoria-metrics-1h")
 OTHERS = ("victoria-metrics", *TIERS, "vmagent", "vmalert", "alertmanager", "grafana")
+# For workers that push: the host's door, and the overlay of such a worker.
+DOOR, PUSHES = "vmauth", "deploy/docker/push.yml"
 # What runs as root, for a moment; and what bounds its memory itself.
 PREPARES, UNLIMITED = "volumes", "victoriametrics/victoria-metrics:"
 # On the loopback, unless a setting says otherwise.
-CLOSED = re.compile(r"\$\{GPUGLASS_(BIND|LISTEN_\w+):-127\.0\.0\.1\}:")
+CLOSED = re.compile(r"(127\.0\.0\.1|\$\{GPUGLASS_(BIND|LISTEN_\w+):-127\.0\.0\.1\}):")
 OVERLAYS = ("deploy/docker/gpu.yml", "deploy/docker/demo.yml")
 
 
@@ -43,10 +45,13 @@ def names(words: Iterable[str]) -> list[str]:
     return sorted(word.partition("=")[0] for word in words)
 
 
-@pytest.mark.parametrize("program", [*OTHERS, "keeper"])
-def test_same_flags_as_without_containers(program: str) -> None:
-    native = native_flags(program)
-    inside = [word for word in services(HOST)[program]["command"] if word.startswith("-")]
+@pytest.mark.parametrize(
+    ("file", "program"),
+    [*((HOST, each) for each in (*OTHERS, "keeper", DOOR)), (PUSHES, "vmagent")],
+)
+def test_same_flags_as_without_containers(file: str, program: str) -> None:
+    native = native_flags(program if file == HOST else f"{program}-push")
+    inside = [word for word in services(file)[program]["command"] if word.startswith("-")]
     assert names(inside) == names(native)
     plain = {word for word in native if "@" not in word}
     assert plain <= set(inside)
@@ -107,13 +112,18 @@ def test_volumes_become_the_user_s_that_all_run_as() -> None:
     assert users == {"9400:9400"}
 
 
-def test_tiers_are_a_profile() -> None:
+def test_tiers_and_door_are_profiles() -> None:
     found = services(HOST)
-    assert {name for name, service in found.items() if "profiles" in service} == set(TIERS)
-    assert all(found[name]["profiles"] == ["tiered"] for name in TIERS)
+    profiles = {
+        name: service["profiles"] for name, service in found.items() if "profiles" in service
+    }
+    assert profiles == {**{name: ["tiered"] for name in TIERS}, DOOR: ["push"]}
 
 
-@pytest.mark.parametrize(("name", "service"), services(HOST, WORKER).items())
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [*services(HOST, WORKER).items(), ("vmagent", services(PUSHES)["vmagent"])],
+)
 def test_each_service_is_closed_and_watched(name: str, service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["init"] is True
@@ -127,7 +137,12 @@ def test_each_service_is_closed_and_watched(name: str, service: dict[str, Any]) 
         return
     assert "cap_add" not in service
     assert "127.0.0.1" in " ".join(service["healthcheck"]["test"])
-    assert all(CLOSED.match(port) for port in service.get("ports", []))
+    if name == DOOR:
+        outside = ["${GPUGLASS_VMAUTH_PORT:-8427}:8427"]
+        inside = ["127.0.0.1:${GPUGLASS_VMAUTH_METRICS_PORT:-8426}:8426"]
+        assert service["ports"] == outside + inside
+    else:
+        assert all(CLOSED.match(port) for port in service.get("ports", []))
     assert not any("docker.sock" in volume for volume in service.get("volumes", []))
     assert "ulimits" not in service
     if service.get("network_mode") == "host":
@@ -144,10 +159,11 @@ def compose(files: Iterable[str], *arguments: str) -> "subprocess.CompletedProce
 
 
 @pytest.mark.parametrize(
-    "files", [(HOST,), (WORKER,), (HOST, WORKER), *((HOST, WORKER, o) for o in OVERLAYS)]
+    "files",
+    [(HOST,), (WORKER,), (HOST, WORKER), (WORKER, PUSHES), *((HOST, WORKER, o) for o in OVERLAYS)],
 )
 def test_compose_accepts(files: tuple[str, ...]) -> None:
-    for profiles in ([], ["--profile", "tiered"]):
+    for profiles in ([], ["--profile", "tiered", "--profile", "push"]):
         done = compose(files, *profiles, "config", "-q")
         assert (done.returncode, done.stderr) == (0, "")
 
@@ -329,7 +345,9 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
         set -euo pipefail
         source_dir={REPOSITORY} role=host demo=no prefix={tmp_path} insecure=no
         usage_error() {{ echo "$*" >&2; exit 2; }}
-        for part in native/{{settings,programs}} docker/docker access; do . deploy/$part.sh; done
+        for part in native/{{settings,programs,push}} docker/docker access; do
+            . deploy/$part.sh
+        done
         grafana=yes
         load_settings /nonexistent
         compose config
@@ -341,6 +359,7 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     """
     settings = {"STORAGE": "tiered", "RETENTION_RAW": "9d", "COST_PUE": "1.4", "VMALERT_PORT": "88"}
     settings |= {"GRAFANA_PORT": "3003", "OPEN": "grafana,vmagent"}
+    settings |= {"PUSH": "yes", "NODE_NAME": "mon"}
     settings["DASHBOARD_URL"] = "https://boards.example.org/gpus/"
     done = subprocess.run(
         ["bash", "-c", script],
@@ -354,12 +373,12 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     config, insecure, native = yaml.safe_load_all(done.stdout)
     made = config["services"]
-    assert {*OTHERS, "keeper", PREPARES} == set(made)
+    assert {*OTHERS, "keeper", PREPARES, DOOR} == set(made)
     assert "-retentionPeriod=9d" in made["victoria-metrics"]["command"]
     assert "-memory.allowedPercent=15" in made["victoria-metrics"]["command"]
     assert who_may_ask(config) == {"gpuglass"}
     assert who_may_ask(insecure) == {""}
-    addresses = {n: p["host_ip"] for n, s in made.items() for p in s.get("ports", [])}
+    addresses = {n: p.get("host_ip") for n, s in made.items() for p in s.get("ports", [])}
     assert addresses.pop("grafana") == "0.0.0.0"
     assert set(addresses.values()) == {"127.0.0.1"}
     assert "-httpListenAddr=0.0.0.0:8429" in made["vmagent"]["command"]
@@ -376,10 +395,12 @@ def test_setup_hands_its_settings_over(tmp_path: Path) -> None:
     assert told["GPUGLASS_ROLLUP_HOUR_URL"] == "http://victoria-metrics-1h:8428"
     assert told["GPUGLASS_ROLLUP_LOOK_BACK"] == "8d"
     assert told["GPUGLASS_COST_PUE"] == "1.4"
+    assert told["GPUGLASS_PUSH_URL"] == "https://mon:8427"
     scraped = made["vmagent"]["environment"]
     assert scraped["GPUGLASS_VICTORIAMETRICS_1H_ADDRESS"] == "127.0.0.1:8448"
     assert scraped["GPUGLASS_VMALERT_ADDRESS"] == "127.0.0.1:88"
     assert scraped["GPUGLASS_GRAFANA_ADDRESS"] == "127.0.0.1:3003"
+    assert scraped["GPUGLASS_VMAUTH_ADDRESS"] == "127.0.0.1:8426"
     shown = made["grafana"]["environment"]
     assert shown["GPUGLASS_VICTORIAMETRICS_1M_URL"] == "http://victoria-metrics-1m:8428"
     assert shown["GPUGLASS_VICTORIAMETRICS_1H_URL"] == "http://victoria-metrics-1h:8428"

@@ -180,6 +180,7 @@ class Stack:
             GPUGLASS_VICTORIAMETRICS_1M_ADDRESS="none",
             GPUGLASS_VICTORIAMETRICS_1H_ADDRESS="none",
             GPUGLASS_GRAFANA_ADDRESS="none",
+            GPUGLASS_VMAUTH_ADDRESS="none",
             **addresses,
         )
         base = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

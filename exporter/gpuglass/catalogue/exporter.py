@@ -102,6 +102,31 @@ WEB_CONFIGURATION_VALID = Metric(
     "only there with --web.config.file",
     "--web.config.file",
 )
+PUSH_CLOCK_OFFSET = Metric(
+    "gpuglass_push_clock_offset_seconds",
+    Type.GAUGE,
+    "How far this machine's clock is ahead of the monitoring host's, to half a second or half the "
+    "time of the request; only there with --push.url",
+    "the Date of the monitoring host's answers",
+    unit="seconds",
+    digits=1,
+)
+PUSH_PENDING = Metric(
+    "gpuglass_push_pending_bytes",
+    Type.GAUGE,
+    "Bytes that wait in vmagent to be pushed; only there with --push.url",
+    "vmagent",
+    unit="bytes",
+    digits=0,
+)
+PUSH_DROPPED = Metric(
+    "gpuglass_push_dropped_bytes_total",
+    Type.COUNTER,
+    "Bytes that vmagent threw away because its queue was full; only there with --push.url",
+    "vmagent",
+    unit="bytes",
+    digits=0,
+)
 PROCESS_CPU = Metric(
     "gpuglass_process_cpu_seconds_total",
     Type.COUNTER,

@@ -76,6 +76,54 @@ RULES_ERRORS = Metric(
     "Checks in which a folder of rules could not be read or written, or vmalert not be asked",
     "the keeper",
 )
+WORKERS = Metric(
+    "gpuglass_keeper_workers",
+    Type.GAUGE,
+    "Workers that may push, as vmauth is told",
+    "the keeper",
+    ("file",),
+)
+WORKERS_FILE_VALID = Metric(
+    "gpuglass_keeper_workers_file_valid",
+    Type.GAUGE,
+    "1 if the list of workers as it is now is in force; 0 if its last good version is",
+    "the keeper",
+    ("file",),
+)
+WORKERS_FILE_LAST_SUCCESS = Metric(
+    "gpuglass_keeper_workers_file_last_success_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time at which the list of workers was last found good",
+    "the keeper",
+    ("file",),
+    unit="seconds",
+    digits=0,
+)
+WORKERS_ERRORS = Metric(
+    "gpuglass_keeper_workers_errors_total",
+    Type.COUNTER,
+    "Checks in which the list of workers could not be read or not be handed to vmauth",
+    "the keeper",
+)
+WORKER_SILENT = Metric(
+    "gpuglass_keeper_worker_silent_seconds",
+    Type.GAUGE,
+    "How long nothing new has come from a worker that pushes; one that was just added has an hour",
+    "the keeper",
+    ("ephemeral", "worker"),
+    unit="seconds",
+    digits=0,
+)
+WORKER_CLOCK_OFFSET = Metric(
+    "gpuglass_keeper_worker_clock_offset_seconds",
+    Type.GAUGE,
+    "How far the clock of a worker that pushes is ahead of the monitor's, as it last measured; "
+    "its samples bear its time",
+    "the keeper",
+    ("worker",),
+    unit="seconds",
+    digits=1,
+)
 ACKNOWLEDGEMENTS = Metric(
     "gpuglass_keeper_acknowledgements",
     Type.GAUGE,

@@ -8,8 +8,8 @@ import click
 import gpuglass
 
 _COMMANDS = (
-    *("serve", "config", "release"),
-    *("keeper", "targets", "enrol", "rules", "status", "doctor", "password"),
+    *("serve", "config", "release", "push"),
+    *("keeper", "targets", "enrol", "workers", "rules", "status", "doctor", "password"),
     *("alerts", "alertmanager", "maintenance"),
     *("backup", "restore", "rollups"),
 )

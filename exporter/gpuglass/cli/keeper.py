@@ -17,6 +17,7 @@ from gpuglass.cli.settings import SettingsCommand, config_file_option, duration
 from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.cli.storage import way_option
 from gpuglass.cli.tiering import rollup_keepers, rollup_options
+from gpuglass.cli.workers import workers_dir_option
 from gpuglass.keeper import metrics
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
@@ -26,6 +27,9 @@ from gpuglass.keeper.http import Way
 from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets import address
 from gpuglass.keeper.targets.keeper import TargetsKeeper
+from gpuglass.keeper.victoriametrics import VictoriaMetrics
+from gpuglass.keeper.workers.attendance import Attendance
+from gpuglass.keeper.workers.keeper import WorkersKeeper
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ class _WrongSettingError(click.ClickException):
     help="Time between two looks; a change is taken when it has looked the same twice.",
 )
 @tls_dir_option
+@workers_dir_option
 @choice_options
 @rules_options
 @alertmanager_option
@@ -96,6 +101,7 @@ def command(
     published: Path,
     interval: float,
     tls_dir: Path | None,
+    workers_dir: Path | None,
     alertmanager_url: str,
     listen_address: str,
     log_level: str,
@@ -112,11 +118,12 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     host, port = _listen_address(listen_address)
-    _prepare(tls_dir)
+    _prepare(tls_dir, workers_dir is not None)
     told = choices(chosen)
     way: Way = chosen["way"]
     duties: list[Duty] = [
         _targets(source, published, interval),
+        *_workers(workers_dir, chosen["storage_url"], interval, way),
         AcknowledgementsKeeper(Alertmanager(alertmanager_url, way)),
         *rollup_keepers(chosen, stop),
     ]
@@ -141,11 +148,13 @@ def command(
     thread.join()
 
 
-def _prepare(tls_dir: Path | None) -> None:
+def _prepare(tls_dir: Path | None, push: bool) -> None:
     """Make the CA and the password for scrapes; the rest of the keeper's work needs neither."""
     try:
         if tls_dir and Enrolment(tls_dir).prepare():
             _log.info("%s has a CA and a password for scrapes; see gpuglass enrol", tls_dir)
+        if tls_dir and push and Enrolment(tls_dir).prepare_push():
+            _log.info("%s has a certificate for workers that push", tls_dir)
     except (EnrolmentError, OSError) as error:
         _log.error("no CA and no password for scrapes in %s: %s", tls_dir, error)
 
@@ -169,3 +178,19 @@ def _targets(source: Path, published: Path, interval: float) -> TargetsKeeper:
             "see --targets.dir and --targets.published-dir"
         ) from None
     return keeper
+
+
+def _workers(directory: Path | None, storage_url: str, interval: float, way: Way) -> list[Duty]:
+    """What sees to the machines that push; nothing without a folder for their list."""
+    if directory is None:
+        return []
+    login = way.login
+    keeper = WorkersKeeper(directory, storage_url, login.headers if login else dict, interval)
+    try:
+        keeper.start()
+    except OSError as error:
+        raise _WrongSettingError(
+            f"{error.filename or directory}: {error.strerror or error}; see --workers.dir"
+        ) from None
+    storage = VictoriaMetrics(storage_url, "--storage.url", way=way)
+    return [keeper, Attendance(directory, lambda: keeper.workers, storage)]

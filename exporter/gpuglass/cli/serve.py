@@ -14,6 +14,8 @@ import click
 
 from gpuglass.catalogue.groups import CORE, GROUPS, intervals
 from gpuglass.cli import logs
+from gpuglass.cli.push import collectors as push_collectors
+from gpuglass.cli.push import push_dir_option, push_url_option, vmagent_option
 from gpuglass.cli.settings import FileError, SettingsCommand, config_file_option, duration
 from gpuglass.host import registry
 from gpuglass.host.cards import Cards
@@ -236,6 +238,9 @@ def _interval_flags(command: Any) -> Any:
     show_default="a file in the user's runtime directory",
     help='Where gpuglass release reaches this exporter, a Unix socket; "none" to have none.',
 )
+@push_url_option
+@push_dir_option
+@vmagent_option
 @_collector_flags
 @_interval_flags
 @click.option(
@@ -277,6 +282,9 @@ def command(
     most_processes: int,
     commands: bool,
     control_socket: Path | None,
+    push_url: str | None,
+    push_dir: Path | None,
+    push_vmagent: str,
     log_level: str,
     log_format: str,
     once: bool,
@@ -295,6 +303,7 @@ def command(
         for collector in registry.collectors(registry.Paths(procfs, sysfs, rootfs))
         if others[f"collector_{collector.name}"]
     ]
+    wanted += push_collectors(push_url, push_dir, push_vmagent)
     settings = Settings(
         node_name,
         _gpu_intervals(interval, slow_interval, others),

@@ -19,9 +19,10 @@ from gpuglass.cli.targets_options import (
     label_option,
     told,
 )
+from gpuglass.keeper.lock import locked
 from gpuglass.keeper.targets import access, address, edit, importing
 from gpuglass.keeper.targets.file import GPUS_LABEL, Target, parse
-from gpuglass.keeper.targets.store import Place, Store, locked
+from gpuglass.keeper.targets.store import Place, Store
 from gpuglass.keeper.words import counted
 from gpuglass.text import document
 

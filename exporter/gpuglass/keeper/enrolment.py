@@ -5,6 +5,7 @@ second, beside it, is for what signs alone:
 
     tls/ca.crt             by what vmagent knows the certificates of nodes
     tls/scrape.password    what vmagent says to nodes, as the user ``gpuglass``
+    tls/push.key, push.crt by which workers that push know vmauth
     tls-ca/ca.key          who signs them
 
 A node gets a key and a certificate of its own and the password's bcrypt hash, as a web
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpuglass.keeper.passwords import USER, hashed, locked
+from gpuglass.push.bundle import HOST_NAME
 from gpuglass.text.files import replace
 
 _CA_DAYS = 7300
@@ -56,6 +58,7 @@ class Enrolment:
         self._folder, self._signs = folder, folder.with_name(f"{folder.name}-ca")
         self._ca_key, self._ca = self._signs / "ca.key", folder / "ca.crt"
         self._password = folder / "scrape.password"
+        self._push_key, self._push = folder / "push.key", folder / "push.crt"
 
     def prepare(self) -> bool:
         """Make the CA and the password, unless they are there.
@@ -82,6 +85,41 @@ class Enrolment:
                 replace(self._ca, certificate, 0o644)
                 made = True
             return made
+
+    def prepare_push(self) -> bool:
+        """Make the door's certificate, unless there is one that the CA has signed.
+
+        Returns:
+            Whether it was made.
+
+        Raises:
+            EnrolmentError: The program openssl is missing or fails.
+            OSError: A file of the folder cannot be read or written.
+        """
+        self.prepare()
+        with locked(self._folder):
+            if self._push_key.exists() and self._push.exists() and self._is_ours(self._push):
+                return False
+            key, certificate = self._issue([HOST_NAME], _CA_DAYS)
+            self._push.unlink(missing_ok=True)
+            replace(self._push_key, key, 0o600)
+            replace(self._push, certificate, 0o644)
+            return True
+
+    def ca(self) -> str:
+        """The CA's certificate, as PEM.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return self._ca.read_text("ascii")
+
+    def _is_ours(self, certificate: Path) -> bool:
+        try:
+            _openssl("verify", "-CAfile", str(self._ca), str(certificate))
+        except EnrolmentError:
+            return False
+        return True
 
     def web_configuration(self, names: Sequence[str], days: int) -> str:
         """What a node is to serve with, complete in itself.
@@ -138,6 +176,8 @@ def checked(name: str) -> str:
     except ValueError:
         pass
     lower = name.lower().removesuffix(".")
+    if lower == HOST_NAME:
+        raise ValueError(f"{name!r} is the name of this host's own certificate; give the node's")
     if not _NAME.fullmatch(lower) or lower.rpartition(".")[2].isdigit():
         raise ValueError(f"{name!r} is neither a host name nor an address; give it without a port")
     return lower

@@ -104,6 +104,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
     wanted: folder.Wanted
     suffix: str
     names: Names
+    mode = 0o666
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ class PublishedFolder(abc.ABC, Generic[F, C]):
         self.state = State()
         self._source = source
         self._watcher = folder.Watcher(source, self.wanted)
-        self._publisher = Publisher(published, self.suffix)
+        self._publisher = Publisher(published, self.suffix, self.mode)
         self._clock = clock
         self._files: dict[str, F] = {}
         self._last_good: dict[str, C] = {}

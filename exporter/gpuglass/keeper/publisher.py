@@ -11,11 +11,13 @@ class Publisher:
     Args:
         directory: The folder.
         suffix: What is added to the name of the user's file.
+        mode: Who may read what is published, less what the umask takes away.
     """
 
-    def __init__(self, directory: Path, suffix: str) -> None:
+    def __init__(self, directory: Path, suffix: str, mode: int = 0o666) -> None:
         self._directory = directory
         self._suffix = suffix
+        self._mode = mode
         self._written: dict[str, bytes] = {}
 
     def prepare(self) -> None:
@@ -54,7 +56,7 @@ class Publisher:
         path = self._path(name)
         if self._written.get(name) == content and path.exists():
             return False
-        replace(path, content)
+        replace(path, content, self._mode)
         self._written[name] = content
         return True
 

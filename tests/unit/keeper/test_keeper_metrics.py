@@ -1,5 +1,6 @@
 """The keeper's page says what the catalogue declares."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gpuglass.keeper.alertmanager import acknowledgements
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.choices import Choices
+from gpuglass.keeper.duty import Told
 from gpuglass.keeper.published import FileState, State
 from gpuglass.keeper.receivers import keeper as receivers_keeper
 from gpuglass.keeper.receivers.keeper import ReceiversKeeper
@@ -20,6 +22,9 @@ from gpuglass.keeper.rules.check import Checker
 from gpuglass.keeper.rules.keeper import RulesKeeper
 from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets.keeper import TargetsKeeper
+from gpuglass.keeper.victoriametrics import VictoriaMetrics
+from gpuglass.keeper.workers.attendance import Attendance, Seen
+from gpuglass.keeper.workers.keeper import WorkersKeeper
 
 CHOICES = Choices(0.31, 2.5, "EUR", 1.3, 380, 83, 0.9, 0.95)
 ACKNOWLEDGED = acknowledgements.State(held=2, ended=5, errors=1)
@@ -37,7 +42,12 @@ def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> Non
     acks.state = ACKNOWLEDGED
     receivers = ReceiversKeeper(tmp_path, tmp_path, "amtool", "http://localhost")
     receivers.state = RECEIVERS
-    told = metrics.registry([targets, rules, acks, CHOICES, receivers, Runner([targets, rules])])
+    workers = WorkersKeeper(tmp_path, "http://127.0.0.1:1")
+    workers.state = STATE
+    attendance = Attendance(tmp_path, list, VictoriaMetrics("http://127.0.0.1:1", "-"))
+    attendance.seen = {"pod": Seen(1.0, time.time(), 0.1)}
+    duties: list[Told] = [targets, rules, acks, CHOICES, receivers, workers, attendance]
+    told = metrics.registry([*duties, Runner([targets, rules])])
     page = generate_latest(told).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}
     family = families[metric.family]

@@ -14,7 +14,8 @@ from tests.unit.keeper.test_keeper_cli import GPUGLASS, environment
 from tests.unit.keeper.test_targets_asking import node, page
 
 from gpuglass.cli.targets import command
-from gpuglass.keeper.targets.store import Store, locked
+from gpuglass.keeper.lock import locked
+from gpuglass.keeper.targets.store import Store
 
 BY_HAND = """\
 # Ada's

@@ -20,6 +20,7 @@ _OWN_TARGET = "this-node.yml"
 # By the folder of data what in it is made anew.
 _NOT_KEPT = {
     "alertmanager": {"published"},
+    "workers": {"published"},
     "grafana": {"log", "plugins", "png", "csv", "pdf"},
 }
 # Ours, within a folder of the users'.

@@ -1,11 +1,6 @@
 """The folder of targets files as commands change it: one at a time, whole files only."""
 
-import errno
-import fcntl
-import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +10,6 @@ from gpuglass.keeper.targets.file import Target, TargetsFile, parse
 from gpuglass.keeper.targets.keeper import IS_TARGETS_NAME
 from gpuglass.text.document import Problem
 from gpuglass.text.files import replace
-
-_LOCK = ".gpuglass.lock"
-_PATIENCE = 10.0
-_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -30,45 +21,6 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.target.line}"
-
-
-@contextmanager
-def locked(directory: Path, patience: float = _PATIENCE) -> Iterator[None]:
-    """Keep other commands from changing the folder meanwhile; people's editors do as they like.
-
-    Args:
-        directory: The folder.
-        patience: Seconds to wait for another command.
-
-    Raises:
-        OSError: The folder cannot be written to, or another command does not end.
-    """
-    descriptor = _opened(directory / _LOCK)
-    try:
-        _lock(descriptor, directory, time.monotonic() + patience)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _opened(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError:
-        # Another user's, such as root's. To lock it, reading will do.
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _lock(descriptor: int, directory: Path, end: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                what = "another command is changing the targets and does not end"
-                raise OSError(errno.EAGAIN, what, str(directory)) from None
-        time.sleep(_PAUSE)
 
 
 class Store:

@@ -1,0 +1,1 @@
+"""A worker that pushes, seen from the worker: what it was given, and whether the host takes it."""
