@@ -507,7 +507,10 @@ def test_stop_ends_every_process_and_a_new_start_keeps_the_data(running: Clone) 
     running.setup(*DEMO)
     running.gpuglass("backup", str(running.home / "backups"))
     refused = running.command("restore", "--replace", str(running.home / "backups"))
-    assert "its VictoriaMetrics is running; ./setup.sh --stop first" in refused.stderr
+    assert (
+        "in use by VictoriaMetrics, or by another restore; ./setup.sh --stop first"
+        in refused.stderr
+    )
     code, output = running.setup("--stop")
     assert (code, output.strip()) == (0, "Stopped.")
     assert running.processes() == []

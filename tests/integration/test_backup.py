@@ -185,9 +185,9 @@ def source(tmp_path: Path, components: Path, running: list[Installation]) -> Ins
     return installation
 
 
-def slow_vmbackup(folder: Path) -> Path:
-    """A vmbackup that says that it has begun, and does not come to an end."""
-    program = folder / "slow-vmbackup"
+def slow_program(folder: Path) -> Path:
+    """A vmbackup or vmrestore that says that it has begun, and does not come to an end."""
+    program = folder / "slow-program"
     program.write_text(
         f'#!/bin/sh\n[ "$1" != --version ] || exit 0\necho $$ >"{folder}/pid"\nexec sleep 600\n'
     )
@@ -200,7 +200,7 @@ def test_backup_that_was_ended_is_none_and_the_next_one_cleans_up(
     tmp_path: Path, source: Installation, number: signal.Signals
 ) -> None:
     shelf, pid = tmp_path / "backups", tmp_path / "pid"
-    path = str(slow_vmbackup(tmp_path))
+    path = str(slow_program(tmp_path))
     process = subprocess.Popen(
         source.command("backup", str(shelf)), env=source.environment(GPUGLASS_VMBACKUP_PATH=path)
     )
@@ -303,7 +303,9 @@ def test_restore_refuses_and_leaves_all_as_it_was(
         assert told.count("\n") == 1, told
         return told
 
-    assert "its VictoriaMetrics is running; ./setup.sh --stop first" in refused(str(shelf))
+    assert "in use by VictoriaMetrics, or by another restore; ./setup.sh --stop first" in refused(
+        str(shelf)
+    )
     source.stop()
     (source.clone / "victoriametrics/targets/new.yml").write_text("[]\n")
     before = state(source)
@@ -322,3 +324,33 @@ def test_restore_refuses_and_leaves_all_as_it_was(
     assert state(source) == before
     assert source.gpuglass("restore", "--replace", str(shelf))[0] == 0
     assert state(source) != before
+
+
+def test_killed_restore_leaves_what_was_there(tmp_path: Path, source: Installation) -> None:
+    shelf, pid = tmp_path / "backups", tmp_path / "pid"
+    assert source.gpuglass("backup", str(shelf))[0] == 0
+    source.write("raw", [f"later 1 {NOW * 1000}"])
+    source.stop()
+    before = state(source)
+    process = subprocess.Popen(
+        source.command("restore", "--replace", str(shelf)),
+        env=source.environment(GPUGLASS_VMRESTORE_PATH=str(slow_program(tmp_path))),
+    )
+    wait_for("vmrestore runs", lambda: pid.exists() and pid.read_text().strip())
+    process.kill()
+    process.wait(60)
+    # vmrestore has outlived it, and nobody else gets at the folder.
+    code, told = source.gpuglass("restore", "--replace", str(shelf))
+    assert (code, "or by another restore" in told) == (1, True)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert state(source) == before
+    source.start()
+    assert len(source.export("raw", "later")) == 1
+    source.stop()
+
+    def done() -> bool:
+        return source.gpuglass("restore", "--replace", str(shelf))[0] == 0
+
+    wait_for("it is restored", done)
+    source.start()
+    assert (len(source.export("raw", "kept")), source.export("raw", "later")) == (1, {})

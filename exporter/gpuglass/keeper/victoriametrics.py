@@ -116,8 +116,10 @@ class VictoriaMetrics:
         Raises:
             QueryError: It cannot be reached or refuses.
         """
-        answer = self._snapshot("create")
-        return str(answer.get("snapshot", ""))
+        name = self._snapshot("create").get("snapshot")
+        if not name or not isinstance(name, str):
+            raise self._not_victoriametrics()
+        return name
 
     def delete_snapshot(self, name: str) -> None:
         """Remove a snapshot.

@@ -99,6 +99,7 @@ def test_a_broken_manifest_is_told(tmp_path: Path, text: str) -> None:
         ({"format": 99, "gpuglass": "9.0"}, False, "made by gpuglass 9.0, whose backups"),
         ({"gpuglass": "99.0.0"}, False, "made by gpuglass 99.0.0, and .* is here"),
         ({"victoriametrics": "v1.153.0"}, False, "made by VictoriaMetrics v1.153.0, and v1.152.0"),
+        ({"stores": ["raw", "2m"]}, False, "manifest.json: damaged"),
         ({}, True, "of single storage, and this installation's is tiered"),
     ],
 )

@@ -18,11 +18,8 @@ _STORES = {
 _MADE_ANEW = {*_STORES.values(), "targets", "rules", "vmagent"}
 _OWN_TARGET = "this-node.yml"
 # By the folder of data what in it is made anew.
-_NOT_KEPT = {
-    "alertmanager": {"published"},
-    "workers": {"published"},
-    "grafana": {"log", "plugins", "png", "csv", "pdf"},
-}
+_PUBLISHED = "published"
+_NOT_KEPT = {"grafana": {"log", "plugins", "png", "csv", "pdf"}}
 # Ours, within a folder of the users'.
 _SHIPPED = {"README.md", "base.yml", "messages.tmpl", "receivers.example.yml"}
 # A copy of this while Grafana writes to it would be none, and its journal is of no other.
@@ -107,7 +104,11 @@ class Layout:
         asked = {key.removeprefix("data/") for key in more if key.startswith("data/")}
         for name in sorted(there | asked):
             if name not in _MADE_ANEW and not name.startswith("."):
-                yield Place(f"data/{name}", self.data / name, _unless(_NOT_KEPT.get(name, set())))
+                yield Place(
+                    f"data/{name}",
+                    self.data / name,
+                    _unless({_PUBLISHED, *_NOT_KEPT.get(name, ())}),
+                )
 
     def _own_target(self) -> set[str]:
         """Setup's own file is of this machine: it is made anew unless somebody changed it."""

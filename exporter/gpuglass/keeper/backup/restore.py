@@ -75,6 +75,8 @@ class Restorer:
                 f"{self._layout.profile}; set GPUGLASS_STORAGE={told.profile} in gpuglass.env, "
                 "run setup.sh, stop it, and restore again"
             )
+        if set(told.stores) != set(self._layout.stores()):
+            raise BackupError(f"{backup / manifest.FILE}: damaged; take another backup")
         for what, made, here in (
             ("gpuglass", told.gpuglass, gpuglass.__version__),
             ("VictoriaMetrics", told.victoriametrics, self._tool.version()),
@@ -97,7 +99,8 @@ class Restorer:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise BackupError(
-                        f"{store.folder}: its VictoriaMetrics is running; ./setup.sh --stop first"
+                        f"{store.folder}: in use by VictoriaMetrics, or by another restore; "
+                        "./setup.sh --stop first"
                     ) from None
                 locks.append(file.fileno())
             yield tuple(locks)

@@ -98,16 +98,18 @@ class Shelf:
         """Remove all but the newest backups; how many.
 
         Raises:
+            BackupError: Another backup is at work.
             OSError: One cannot be removed.
         """
-        for leftover in self.folder.glob(f"*{_REMOVED}"):
-            shutil.rmtree(leftover)
-        old = self.backups()[:-keep]
-        for path in old:
-            # First of all none is taken for whole.
-            gone = path.rename(path.with_name(path.name + _REMOVED))
-            shutil.rmtree(gone)
-        return len(old)
+        with self.claimed():
+            for leftover in self.folder.glob(f"*{_REMOVED}"):
+                shutil.rmtree(leftover)
+            old = self.backups()[:-keep]
+            for path in old:
+                # First of all none is taken for whole.
+                gone = path.rename(path.with_name(path.name + _REMOVED))
+                shutil.rmtree(gone)
+            return len(old)
 
 
 def newest(folder: Path) -> Path:
