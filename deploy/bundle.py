@@ -63,6 +63,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
     arguments = parser.parse_args()
+    if arguments.docker and (arguments.python or arguments.no_grafana):
+        parser.error("--python and --no-grafana are for bundles without images")
     arguments.python = sorted(set(arguments.python or [here]), key=_order)
     return arguments
 

@@ -63,16 +63,21 @@ def test_the_supervisor_is_the_one_that_setup_asks_for() -> None:
     assert f"supervisor=={version} \\\n" in (ROOT / "deploy/native/tools.lock").read_text()
 
 
-@pytest.mark.parametrize("python", ["2.7", "3.9", "three"])
-def test_a_python_that_will_not_do(python: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--python", "3.9"], "argument --python: '3.9' is no Python from 3.10 on, such as 3.12"),
+        (["--python", "new"], "argument --python: 'new' is no Python from 3.10 on, such as 3.12"),
+        (["--docker", "--no-grafana"], "--python and --no-grafana are for bundles without images"),
+    ],
+)
+def test_what_cannot_be_asked_for(arguments: list[str], told: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.bundle", "--python", python],
+        [sys.executable, "-m", "deploy.bundle", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith(
-        f"error: argument --python: '{python}' is no Python from 3.10 on, such as 3.12"
-    )
+    assert done.stderr.splitlines()[-1].endswith(f"error: {told}")
