@@ -246,12 +246,13 @@ def _build_driver(folder: Path) -> None:
 
 def _save_images(file: Path) -> None:
     """Build our images, or pull those of a release, and save them with those of others."""
-    compose = ["docker", "compose", "--project-directory", str(ROOT), "--profile", "tiered"]
+    compose = ["docker", "compose", "--project-directory", str(ROOT), "--profile", "*"]
     images: set[str] = set()
-    for overlay in ([], [DEMO]):
-        files = [word for name in (*COMPOSE, *overlay) for word in ("-f", str(ROOT / name))]
+    # The demo's exporter hides the real one.
+    for names in (COMPOSE, (*COMPOSE, DEMO)):
+        files = [word for name in names for word in ("-f", str(ROOT / name))]
         how = ["build"] if "dev" in _version() else ["pull"]
-        print("images" + (" of the demo" if overlay else ""), flush=True)
+        print(f"images of {' and '.join(names)}", flush=True)
         _run("images", [*compose, *files, *how, "--quiet"])
         images |= set(_run("images", [*compose, *files, "config", "--images"]).split())
     for image in sorted(images):
