@@ -75,3 +75,11 @@ def test_the_report_tells_what_breaks_first() -> None:
     assert "What breaks first: scrapes, rules, rollups, panels, at 500 nodes, 10 s." in text
     assert "| 500 nodes, 10 s | 0.400 | 5.2 | 0 |" in text
     assert "| 0.50, 100 | 0.25, 50 | 0.50, 100 | 0.53 |" in text
+
+
+def test_the_report_tells_of_rollups_that_fail() -> None:
+    one = seen(Step.of("60@5"), 1.0, 0.0, 20.0, 0.1)
+    failed = one._replace(minutes=Rolled(0, 10, 65.0, 9.0, "exceeded"))
+    text = render(Results(3000, [failed]), QUICK, "command")
+    assert "| 60 nodes, 5 s | held | held | held | they fail | held |" in text
+    assert "60 nodes, 5 s, tier of 1m: exceeded" in text

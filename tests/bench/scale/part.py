@@ -35,7 +35,7 @@ from gpuglass.keeper.rollups.plan import Tier
 _STEP = re.compile(r"([1-9][0-9]{0,3})@([1-9][0-9]?)")
 _MOST = 1000
 # So many nodes are rolled up by one query.
-_TOGETHER = 50
+TOGETHER = 50
 # Seconds until all samples of a window are there.
 _CLOSED = 20
 
@@ -182,7 +182,7 @@ class _Bench:
         name = f"{step.nodes} nodes every {step.interval} s"
         raw = self._site.storage(RAW)
         new = range(self._nodes, step.nodes)
-        whole = new[-_TOGETHER:]
+        whole = new[-TOGETHER:]
         _tell(f"{name}: its history")
         begin = time.monotonic()
         self._history.pour(raw, new[: -len(whole)], int(time.time()))

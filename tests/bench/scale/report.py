@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from tests.bench.dashboards.part import LAST_HOUR, medians, slower_than
-from tests.bench.scale.part import Plan, Results, Seen
+from tests.bench.scale.part import TOGETHER, Plan, Results, Seen
 from tests.bench.stage import GPUS, PROCESSES_PER_GPU
 from tests.bench.text import Rows, table, written_by
 
@@ -88,7 +88,7 @@ def render(results: Results, plan: Plan, command: str) -> str:
         watch=plan.watch,
         settle=plan.settle,
         patience=plan.patience,
-        whole=seen[0].minutes.nodes,
+        whole=TOGETHER,
         goal=LAST_HOUR.goal,
         held=_held(seen),
         first=_first(seen),
@@ -112,7 +112,9 @@ def troubles(seen: Seen) -> dict[str, str]:
     missed = sum(group.missed for group in load.groups)
     if missed or load.errors:
         found["rules"] = f"{missed:.0f} evaluations left out, {load.errors:.0f} failed"
-    if seen.minutes.trouble or seen.hour.trouble or minute_of_all(seen) > 60:
+    if math.isinf(minute_of_all(seen)):
+        found["rollups"] = "they fail"
+    elif minute_of_all(seen) > 60:
         found["rollups"] = f"{minute_of_all(seen):.0f} s for a minute"
     slow = p95(seen)
     if slow > LAST_HOUR.goal:
@@ -126,9 +128,11 @@ def minute_of_all(seen: Seen) -> float:
 
 
 def _rolling(seen: Seen) -> float:
-    """CPUs that rolling up all nodes keeps busy."""
+    """CPUs that rolling up all nodes keeps busy; without end where it fails."""
+    if seen.minutes.trouble or seen.hour.trouble:
+        return math.inf
     minutes, hour = (
-        rolled.cpu / max(1, rolled.nodes * rolled.windows) for rolled in (seen.minutes, seen.hour)
+        rolled.cpu / (rolled.nodes * rolled.windows) for rolled in (seen.minutes, seen.hour)
     )
     return seen.step.nodes * (minutes + hour / 60) / 60
 

@@ -1,5 +1,6 @@
 """How long the keeper's replays take, of windows that have just closed."""
 
+import math
 import resource
 import threading
 import time
@@ -25,7 +26,7 @@ class Rolled(NamedTuple):
     """What was rolled up.
 
     Attributes:
-        nodes: Of how many nodes.
+        nodes: Of how many nodes; of fewer than were wanted where something went wrong.
         windows: Of each node.
         seconds: That it took.
         cpu: Seconds of CPU that vmalert and the storages used meanwhile.
@@ -40,8 +41,8 @@ class Rolled(NamedTuple):
 
     @property
     def each(self) -> float:
-        """Seconds for a window of a node."""
-        return self.seconds / max(1, self.nodes * self.windows)
+        """Seconds for a window of a node; without end where something went wrong."""
+        return math.inf if self.trouble else self.seconds / (self.nodes * self.windows)
 
 
 def roll_up(
