@@ -185,6 +185,12 @@ def test_the_password_is_in_one_place_for_its_owner_alone(running: Clone) -> Non
             assert password.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
 
+def test_no_program_is_turned_away_by_another(running: Clone) -> None:
+    for log in (running.prefix / "log").iterdir():
+        lines = log.read_text().splitlines()
+        assert [n for n in lines if re.search(r"Unauthorized|code .*\b401\b", n)] == [], log
+
+
 def test_the_line_that_setup_shows_for_promql_works(running: Clone) -> None:
     (line,) = re.findall(r"^PromQL: +(.+)$", running.first_output, re.MULTILINE)
     done = subprocess.run(

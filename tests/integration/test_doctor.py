@@ -16,7 +16,8 @@ from tests.unit.doctor.test_node import is_, put
 
 from gpuglass.doctor import alerting, boards, pipeline, storing
 from gpuglass.doctor.install import Addresses, Install
-from gpuglass.doctor.model import Finding, Status
+from gpuglass.doctor.model import Finding, Status, examine
+from gpuglass.doctor.registry import CHECKS
 from gpuglass.keeper.alertmanager.api import AlertmanagerError
 from gpuglass.keeper.http import Login, Way
 from gpuglass.keeper.passwords import USER, prepare
@@ -142,6 +143,12 @@ def test_passwords(guarded: Install, install: Install, tmp_path: Path) -> None:
     other.write_text("wrong")
     told = f"victoria-metrics refuses the password in {other}"
     assert is_(Status.FAILED, told, pipeline.passwords(wrong))
+    places = replace(wrong.addresses, vmalert=wrong.addresses.victoriametrics)
+    both = replace(wrong, addresses=places)
+    assert is_(Status.FAILED, f"{told}; so with vmalert", pipeline.passwords(both))
+    (rules,) = examine(both, [check for check in CHECKS if check.id == "rules"])
+    told = "an answer is missing (Unauthorized); see the check passwords"
+    assert is_(Status.SKIPPED, told, rules.finding)
     with pytest.raises(QueryError, match=f"refuses the password in {other}"):
         wrong.storage.query("up")
     told = "no password is asked for by victoria-metrics"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 
 from gpuglass.doctor.install import Install
 from gpuglass.keeper.alertmanager.api import AlertmanagerError
@@ -122,5 +123,6 @@ def examine(install: Install, wanted: Iterable[Check]) -> Iterable[Result]:
         except (QueryError, AlertmanagerError) as error:
             finding = skipped(str(error))
         except HttpError as error:
-            finding = skipped(f"an answer is missing ({error.reason[:100]}); see the check ports")
+            where = "passwords" if error.status == HTTPStatus.UNAUTHORIZED else "ports"
+            finding = skipped(f"an answer is missing ({error.reason[:100]}); see the check {where}")
         yield Result(each, finding)

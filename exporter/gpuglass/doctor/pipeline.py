@@ -113,8 +113,9 @@ def passwords(install: Install) -> Finding:
         if asking[name] and _asks(url, install.way)
     ]
     if refusing:
+        more = f"; so with {', '.join(refusing[1:])}" if refusing[1:] else ""
         return failed(
-            f"{', '.join(refusing)} {install.way.refused()}",
+            f"{refusing[0]} {install.way.refused()}{more}",
             "run setup.sh again, as the user who installed gpuglass",
         )
     if False in asking.values():

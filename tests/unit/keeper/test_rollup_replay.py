@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from gpuglass.keeper.http import Login
 from gpuglass.keeper.rollups.plan import RULES, SCRAPE, Replay
 from gpuglass.keeper.rollups.replay import Replayer, ReplayError, StoppedError, selector
 
@@ -29,6 +30,18 @@ def test_a_single_window_is_asked_for_as_a_range(tmp_path: Path) -> None:
     asked = urlsplit(flags["-datasource.url"])
     assert (asked.scheme, asked.netloc, asked.path) == ("http", "raw", "/")
     assert parse_qs(asked.query) == {"extra_filters[]": [selector(REPLAY)]}
+
+
+def test_the_password_is_told_by_its_place(tmp_path: Path) -> None:
+    assert not [f for f in replayer(tmp_path, "").command(REPLAY) if "basicAuth" in f]
+    login = Login("gpuglass", tmp_path / "password")
+    rules, stop = tmp_path / "minute.yml", threading.Event()
+    asking = Replayer(tmp_path / "vmalert", rules, "http://raw", "http://tier", stop, login)
+    assert {f for f in asking.command(REPLAY) if "basicAuth" in f} == {
+        f"-{storage}.basicAuth.{flag}"
+        for storage in ("datasource", "remoteWrite")
+        for flag in ("username=gpuglass", f"passwordFile={login.file}")
+    }
 
 
 @pytest.mark.parametrize(
