@@ -92,6 +92,8 @@ unit_of() {
     text=${text//@ENVIRONMENT@/"$(program_environment "$1" | unit_environment)"}
     # The CA's key is for what signs by it.
     [ "$1" = keeper ] || text+=$'\n'"InaccessiblePaths=-$(quoted_path "$prefix/data/tls-ca")"
+    # The exporter asks nobody.
+    [ "$1" != exporter ] || text+=$'\n'"InaccessiblePaths=-$(quoted_path "$(access_folder)")"
     printf '%s\n' "$text"
 }
 
