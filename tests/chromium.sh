@@ -33,7 +33,7 @@ command -v apt-get >/dev/null || refuse 'no Chromium on PATH, and no apt-get to 
 log=$(mktemp)
 trap 'rm -f -- "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
-install=(apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core)
+install=(apt-get install -o DPkg::Lock::Timeout=300 -y -q --no-install-recommends chromium fonts-dejavu-core)
 "${install[@]}" >"$log" 2>&1 || { apt-get update -q && "${install[@]}"; } >"$log" 2>&1 ||
     refuse "apt-get cannot install chromium: $(grep -m 1 '^E: ' "$log" || echo 'it failed')"
 take

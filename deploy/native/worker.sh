@@ -48,8 +48,13 @@ store_web() {
 
 # The same in the container's volume, where the exporter's user alone reads it.
 store_web_in_volume() {
-    [ -n "$web_content" ] || return 0
     local told
+    if [ "$tls" = none ]; then
+        logged "the old key could not be removed" compose run --rm -T --no-deps --entrypoint python3 exporter -c '
+import pathlib, sys
+pathlib.Path(sys.argv[1]).unlink(missing_ok=True)' "$web_in_container"
+    fi
+    [ -n "$web_content" ] || return 0
     if ! told=$(compose run --rm -T --no-deps --entrypoint python3 exporter -c '
 import os, pathlib, subprocess, sys
 os.umask(0o077)
