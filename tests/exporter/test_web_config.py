@@ -14,12 +14,15 @@ import pytest
 from tests.certificates import Authority, Pair
 from tests.exporter.process import Answer, Page, Serve, run
 
+from gpuglass.text import certificate
+
 QUIET = (
     *("--no-collector.nvml", "--no-collector.filesystem"),
     *("--probe.interval", "60s", "--probe.slow-interval", "60s"),
 )
 NAME, PASSWORD = "scraper", "correct horse"
 VALID = "gpuglass_web_configuration_valid"
+EXPIRY = "gpuglass_web_certificate_expiry_timestamp_seconds"
 
 
 def basic(name: str = NAME, password: str = PASSWORD) -> str:
@@ -115,6 +118,8 @@ def test_tls_and_a_password(protected: Protected) -> None:
     answer = protected.metrics(basic())
     assert answer.status == 200
     assert f"{VALID}{{" in answer.text
+    pem = (protected.folder / "node.crt").read_bytes()
+    assert Page(answer.text).values(EXPIRY) == [certificate.expiry(pem)]
     assert answer.headers["Server"] == "gpuglass"
     # Whether it lives is nobody's secret.
     assert protected.serve.get("/-/healthy").status == 200

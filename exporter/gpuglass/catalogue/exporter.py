@@ -102,6 +102,14 @@ WEB_CONFIGURATION_VALID = Metric(
     "only there with --web.config.file",
     "--web.config.file",
 )
+WEB_CERTIFICATE_EXPIRY = Metric(
+    "gpuglass_web_certificate_expiry_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time at which the certificate ends that is shown to clients; only there with TLS",
+    "--web.config.file",
+    unit="seconds",
+    digits=0,
+)
 PUSH_CLOCK_OFFSET = Metric(
     "gpuglass_push_clock_offset_seconds",
     Type.GAUGE,

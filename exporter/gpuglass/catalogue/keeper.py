@@ -11,6 +11,15 @@ DUTY_LAST_CHECK = Metric(
     unit="seconds",
     digits=0,
 )
+CERTIFICATE_EXPIRY = Metric(
+    "gpuglass_keeper_certificate_expiry_timestamp_seconds",
+    Type.GAUGE,
+    "Unix time at which a certificate of the installation ends",
+    "--tls.dir",
+    ("file",),
+    unit="seconds",
+    digits=0,
+)
 DUTY_FAILURES = Metric(
     "gpuglass_keeper_duty_failures_total",
     Type.COUNTER,

@@ -22,7 +22,7 @@ from gpuglass.keeper import metrics
 from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.duty import Duty
-from gpuglass.keeper.enrolment import Enrolment, EnrolmentError
+from gpuglass.keeper.enrolment import Certificates, Enrolment, EnrolmentError
 from gpuglass.keeper.http import Way
 from gpuglass.keeper.runner import Runner
 from gpuglass.keeper.targets import address
@@ -134,7 +134,8 @@ def command(
     if rules is not None:
         duties.append(rules)
     runner = Runner(duties)
-    page = metrics.registry([*duties, runner, told])
+    certificates = [Certificates(tls_dir)] if tls_dir else []
+    page = metrics.registry([*duties, runner, told, *certificates])
     try:
         server, thread = start_http_server(port, host, registry=page)
     except OSError as error:

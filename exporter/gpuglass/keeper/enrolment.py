@@ -22,8 +22,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from prometheus_client.metrics_core import Metric
+
+from gpuglass.catalogue.keeper import CERTIFICATE_EXPIRY
+from gpuglass.keeper.metrics import gauge
 from gpuglass.keeper.passwords import USER, hashed, locked
 from gpuglass.push.bundle import HOST_NAME
+from gpuglass.text.certificate import expiry
 from gpuglass.text.files import replace
 
 _CA_DAYS = 7300
@@ -45,6 +50,29 @@ subjectAltName = {names}
 
 class EnrolmentError(Exception):
     """It cannot be done; the text says why and what to do."""
+
+
+class Certificates:
+    """Tells when certificates end.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        """The end of each that can be read."""
+        family = gauge(CERTIFICATE_EXPIRY)
+        for file in sorted(self._folder.glob("*.crt")):
+            try:
+                ends = expiry(file.read_bytes())
+            except OSError:
+                continue
+            if ends is not None:
+                family.add_metric([file.name], ends)
+        yield family
 
 
 class Enrolment:

@@ -155,9 +155,14 @@ class Exporter:
             return ""
         return self._devices.status(time.monotonic()).failure
 
-    def web_configuration(self, valid: bool) -> None:
-        """Take whether the web configuration file is in force as it is now."""
-        self._self.web_configuration(valid)
+    def web_configuration(self, valid: bool, expiry: float | None) -> None:
+        """Take what is to be told of the web configuration.
+
+        Args:
+            valid: Whether the file is in force as it is now.
+            expiry: The Unix time at which the certificate in force ends, if there is one.
+        """
+        self._self.web_configuration(valid, expiry)
         self._updated_at = 0.0  # not on the page yet
 
     async def release(self, seconds: float) -> tuple[float | None, list[int]]:

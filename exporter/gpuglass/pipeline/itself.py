@@ -20,7 +20,7 @@ _PROCESSES = (
     Series(metrics.PROCESS_CPU, ("probe",)),
     Series(metrics.PROCESS_MEMORY, ("probe",)),
 )
-_WEB = (Series(metrics.WEB_CONFIGURATION_VALID),)
+_WEB = (Series(metrics.WEB_CONFIGURATION_VALID), Series(metrics.WEB_CERTIFICATE_EXPIRY))
 
 
 class Itself:
@@ -38,9 +38,9 @@ class Itself:
         self._owners: tuple[Series, ...] = ()
         self._web = Block()
 
-    def web_configuration(self, valid: bool) -> None:
-        """Take whether the web configuration file is in force as it is now."""
-        self._web = Block(_WEB, [1.0 if valid else 0.0])
+    def web_configuration(self, valid: bool, expiry: float | None) -> None:
+        """Take whether the web configuration is in force as it is, and its certificate's end."""
+        self._web = Block(_WEB, [1.0 if valid else 0.0, expiry])
 
     def read_processes(self, probes: list[int]) -> None:
         """Read what the exporter and the probes use.

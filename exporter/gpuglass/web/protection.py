@@ -40,7 +40,8 @@ class Protection:
     Args:
         public: Paths that everybody may see where nobody is asked for a password.
         path: The web configuration; ``None`` for none.
-        told: Told whether the file as it is now is in force, after each look that found news.
+        told: Told whether the file as it is now is in force, after each look that found news; and
+            the Unix time at which the certificate in force ends, if there is one.
 
     Raises:
         ConfigurationError: The file cannot be used.
@@ -50,7 +51,7 @@ class Protection:
         self,
         public: frozenset[str],
         path: Path | None = None,
-        told: Callable[[bool], None] = lambda valid: None,
+        told: Callable[[bool, float | None], None] = lambda valid, expiry: None,
     ) -> None:
         self._public, self._told = public, told
         self._passwords = Passwords()
@@ -64,7 +65,7 @@ class Protection:
             if self._version.configuration is None:
                 raise ConfigurationError(list(self._version.problems))
             self._take(self._version.configuration)
-            told(True)
+            told(True, self._expiry)
 
     @property
     def context(self) -> ssl.SSLContext | None:
@@ -156,7 +157,11 @@ class Protection:
             for problem in self._version.problems:
                 _log.error("%s", problem)
             _log.error("%s is not taken: what was in force before stays so", path)
-        self._told(new is not None)
+        self._told(new is not None, self._expiry)
+
+    @property
+    def _expiry(self) -> float | None:
+        return self._configuration.tls.expiry if self._configuration.tls else None
 
     def _take(self, new: Configuration) -> None:
         before, self._configuration = self._configuration, new

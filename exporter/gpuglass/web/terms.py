@@ -35,11 +35,13 @@ class Tls:
         context: OpenSSL's settings, with the certificate.
         asks_who: Whether a client has to show a certificate.
         allowed_sans: Names of which a client's certificate has to have one; empty for any.
+        expiry: The Unix time at which the server's certificate ends, if it can be read.
     """
 
     context: ssl.SSLContext
     asks_who: bool
     allowed_sans: frozenset[str] = frozenset()
+    expiry: float | None = None
 
     def allows(self, certificate: Any) -> bool:
         """Whether a client with this certificate, as ``getpeercert`` tells it, may talk to us."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpuglass.text.certificate import expiry
 from gpuglass.text.files import IrregularFileError, read_bytes
 from gpuglass.web.section import Problems, Section
 from gpuglass.web.terms import Tls, same_name
@@ -139,7 +140,7 @@ def read(section: Section, folder: Path, problems: Problems) -> tuple[Tls | None
     context.verify_mode = mode
     _load(context, certificate, key, client_ca, section, problems)
     allowed = frozenset(same_name(name.text) for name in sans)
-    return Tls(context, mode is ssl.CERT_REQUIRED, allowed), files.paths
+    return Tls(context, mode is ssl.CERT_REQUIRED, allowed, expiry(certificate)), files.paths
 
 
 def _client_authentication(section: Section, has_ca: bool, problems: Problems) -> ssl.VerifyMode:
