@@ -133,7 +133,7 @@ nvidia_runtime() {
 }
 
 install_docker() {
-    local options=(--detach --wait)
+    local options=(--detach --wait) before
     step_count=2
     umask 022
     claim_prefix
@@ -157,7 +157,9 @@ install_docker() {
     is_tiered || logged "the tiers could not be ended" end_tiers
     is_door_open || logged "the door for workers could not be closed" end_door
     ! builds_images || options+=(--build)
+    before=$(compose ps --quiet 2>/dev/null | sort)
     logged "the containers could not be started" compose up "${options[@]}" --remove-orphans
+    [ "$(compose ps --quiet | sort)" != "$before" ] || say "    already running, nothing changed"
     step "Data"
     docker_show_data 60s || die "no data arrived within a minute; $prefix/bin/gpuglass doctor says why, and docker compose -p gpuglass logs"
     show_addresses
