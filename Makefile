@@ -8,6 +8,8 @@ OUT ?= hardware
 # Tests wait more than they work. A module's tests stay together, so that its fixtures are made once.
 WORKERS ?= 4
 LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header
+# An environment of its own: it is large, and wants newer Pythons than we do.
+ANSIBLE := $(CACHE)/ansible
 TOOLS := $(CACHE)/tools/promtool $(CACHE)/tools/docker-compose
 SHELL_FILES := setup.sh .ci/run $(wildcard deploy/*.sh deploy/*/*.sh grafana/*.sh tests/*.sh victoriametrics/*.sh)
 
@@ -23,16 +25,17 @@ help: ## Show this list
 test: $(VENV)/installed $(TOOLS) $(CACHE)/tools/chromium ## Install what the tests need, and run them (T="..." for some, WORKERS=0 one by one)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(T)
 
-e2e: $(VENV)/installed $(TOOLS) ## Prove the Compose files on machines with Docker engines of their own (as root)
+e2e: $(VENV)/installed $(ANSIBLE)/installed $(TOOLS) ## Prove the Compose files on machines with Docker engines of their own (as root)
 	$(BIN)/python -m tests.e2e.containers $(T)
 
-lint: $(VENV)/installed ## Check formats, types, shell scripts, YAML, workflows and C
+lint: $(VENV)/installed $(ANSIBLE)/installed ## Check formats, types, shell scripts, YAML, workflows, the Ansible role and C
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck -x $(SHELL_FILES)
 	$(BIN)/yamllint -s .
 	$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+	PATH="$(abspath $(ANSIBLE)/bin):$$PATH" ANSIBLE_HOME=$(ANSIBLE)/home ansible-lint --offline --profile production -q deploy/ansible
 	$(BIN)/clang-format --dry-run --Werror simulator/src/*.[ch]
 
 format: $(VENV)/installed ## Format Python and C
@@ -77,6 +80,11 @@ $(VENV)/installed: pyproject.toml
 	  { echo "make: error: $(PYTHON) is older than 3.10; try make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[test,lint]'
+	@touch $@
+
+$(ANSIBLE)/installed: deploy/ansible/requirements.txt
+	$(PYTHON) -m venv --clear $(ANSIBLE)
+	$(ANSIBLE)/bin/pip install --quiet --requirement $<
 	@touch $@
 
 $(CACHE)/tools/chromium:

@@ -26,9 +26,10 @@ PYTHON_PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
 MACHINE_PACKAGES = (
     *("docker.io", "docker-cli", "docker-compose", "iptables", "procps"),
     *("dbus", "openssl", "systemd", "systemd-sysv"),
+    *("cloud-init", "git", "python3-apt"),
 )
 # By a hook of that name an engine knows the NVIDIA Container Toolkit; this one does nothing. Where
-# systemd starts a machine, its engine waits to be started.
+# systemd starts a machine, its engine waits to be started, and cloud-init does nothing.
 MACHINE = f"""\
 FROM stand-in/debian
 RUN apt-get -q update \\
@@ -36,7 +37,8 @@ RUN apt-get -q update \\
  && apt-get clean
 RUN ln -s /bin/true /usr/bin/nvidia-container-runtime-hook \\
  && systemctl disable docker.service docker.socket containerd.service \\
- && systemctl mask systemd-modules-load.service
+ && systemctl mask systemd-modules-load.service \\
+ && touch /etc/cloud/cloud-init.disabled
 COPY engine.conf /etc/systemd/system/docker.service.d/
 """
 ENGINE = "[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n"
