@@ -132,6 +132,8 @@ IMPOSSIBLE = {
     "GPUScrapeSlow": "the network, not the driver",
     "GPUClockWrong": "the node's clock, not the driver",
     "GPUWebConfigurationInvalid": "what people write, not the driver",
+    "GPUWorkerSilent": "the network, not the driver",
+    "GPUWorkerClockWrong": "the node's clock, not the driver",
     "GPUCollectorFailing": "the kernel's files, not the driver",
     "GPUNodeOutOfMemory": "the kernel, not the driver",
     "GPUStackWatchdog": "it always fires",

@@ -34,6 +34,7 @@ PAGE = (ROOT / "tests/golden/page.prom").read_text()
 ELSEWHERE = {
     ("gpuglass_xid_source_info", "source"): {"none"},
     ("gpuglass_collector_failure_info", "collector"): {"nvml"},
+    (keeper.WORKER_SILENT.name, "ephemeral"): {"no", "yes"},
     (keeper.DUTY_LAST_CHECK.name, "duty"): {f"rollup {t.name}" for t in (MINUTE, HOUR)},
 }
 
