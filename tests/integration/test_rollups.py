@@ -23,8 +23,9 @@ from gpuglass.keeper.rollups.replay import Replayer
 from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
 TIERS = {"minute": plan.MINUTE, "hour": plan.HOUR}
-NODES = ("n1", 'n.2|"x"', "n3")
-LATE = NODES[2]
+NODES = ("n1", 'n.2|"x"', "n3", "p.1")
+# The one is scraped, the other pushes.
+LATE, PUSHED = NODES[2:]
 RULES = ROOT / "victoriametrics/rules/rollups"
 
 
@@ -81,7 +82,14 @@ class World:
             replayer = SabotagedReplayer(self.storages.vmalert, rules, url["raw"], url[name], stop)
             self.replayers[name] = replayer
             self.keepers[name] = RollupKeeper(
-                tier, ledger, replayer, 160 * 3600, stop, lambda: self.now, self.settle
+                tier,
+                ledger,
+                replayer,
+                160 * 3600,
+                stop,
+                lambda: self.now,
+                self.settle,
+                lambda: {PUSHED},
             )
 
     def pass_time(self, seconds: int, without: tuple[str, ...] = (), twice: bool = False) -> None:
@@ -230,19 +238,28 @@ def tiers_are_down_and_killed(world: World) -> None:
 
 
 def a_node_is_cut_off(world: World) -> dict[str, set[tuple[str, int]]]:
-    """For an hour and for two; the windows of each tier that were rolled up without its samples."""
+    """For an hour and for two; the windows of each tier that were rolled up without its samples.
+
+    So is one that pushes, for which there are none: both its windows wait.
+    """
     world.live(1200)
     begin = world.now
     world.pass_time(30)
     cut = world.now
     for _ in range(6):
-        world.pass_time(600, without=(LATE,))
+        world.pass_time(600, without=(LATE, PUSHED))
         world.storages.delivered()
         world.run_keeper()
     # In two parts, the second while the keeper looks: the window between them waits for both.
     half = cut + 1800
-    world.deliver_late(LATE, cut, half)
-    world.pauses["minute"].then = lambda: world.deliver_late(LATE, half, world.now)
+    for node in (LATE, PUSHED):
+        world.deliver_late(node, cut, half)
+
+    def deliver_the_rest() -> None:
+        for node in (LATE, PUSHED):
+            world.deliver_late(node, half, world.now)
+
+    world.pauses["minute"].then = deliver_the_rest
     world.run_keeper("minute")
     assert world.keepers["minute"].state.pending > 0
     assert 0 < world.keepers["minute"].interval <= 60

@@ -121,11 +121,12 @@ def command(
     _prepare(tls_dir, workers_dir is not None)
     told = choices(chosen)
     way: Way = chosen["way"]
+    workers = _workers(workers_dir, chosen["storage_url"], interval, way)
     duties: list[Duty] = [
         _targets(source, published, interval),
-        *_workers(workers_dir, chosen["storage_url"], interval, way),
+        *_attendance(workers, workers_dir, chosen["storage_url"], way),
         AcknowledgementsKeeper(Alertmanager(alertmanager_url, way)),
-        *rollup_keepers(chosen, stop),
+        *rollup_keepers(chosen, stop, lambda: _names(workers)),
     ]
     receivers = alertmanager.receivers_keeper(chosen, alertmanager_url, interval, way)
     if receivers is not None:
@@ -181,10 +182,12 @@ def _targets(source: Path, published: Path, interval: float) -> TargetsKeeper:
     return keeper
 
 
-def _workers(directory: Path | None, storage_url: str, interval: float, way: Way) -> list[Duty]:
-    """What sees to the machines that push; nothing without a folder for their list."""
+def _workers(
+    directory: Path | None, storage_url: str, interval: float, way: Way
+) -> WorkersKeeper | None:
+    """What sees to the list of those who push; none without a folder for it."""
     if directory is None:
-        return []
+        return None
     login = way.login
     keeper = WorkersKeeper(directory, storage_url, login.headers if login else dict, interval)
     try:
@@ -193,5 +196,17 @@ def _workers(directory: Path | None, storage_url: str, interval: float, way: Way
         raise _WrongSettingError(
             f"{error.filename or directory}: {error.strerror or error}; see --workers.dir"
         ) from None
+    return keeper
+
+
+def _attendance(
+    workers: WorkersKeeper | None, directory: Path | None, storage_url: str, way: Way
+) -> list[Duty]:
+    if workers is None or directory is None:
+        return []
     storage = VictoriaMetrics(storage_url, "--storage.url", way=way)
-    return [keeper, Attendance(directory, lambda: keeper.workers, storage)]
+    return [workers, Attendance(directory, lambda: workers.workers, storage)]
+
+
+def _names(workers: WorkersKeeper | None) -> set[str]:
+    return {worker.name for worker in workers.workers} if workers else set()

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,17 @@ def making_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def rollup_keepers(chosen: dict[str, Any], stop: threading.Event) -> list[RollupKeeper]:
+def rollup_keepers(
+    chosen: dict[str, Any],
+    stop: threading.Event,
+    pushed: Callable[[], Collection[str]] = frozenset,
+) -> list[RollupKeeper]:
     """The duties of the tiers whose addresses are given.
 
     Args:
         chosen: The values of the options.
         stop: Set when the keeper is to end.
+        pushed: Gives the names of the nodes that push.
 
     Raises:
         click.UsageError: An option is wrong.
@@ -94,7 +99,11 @@ def rollup_keepers(chosen: dict[str, Any], stop: threading.Event) -> list[Rollup
             )
     return [
         RollupKeeper(
-            tier, *books_and_replayer(chosen, name, stop), chosen["rollup_look_back"], stop
+            tier,
+            *books_and_replayer(chosen, name, stop),
+            chosen["rollup_look_back"],
+            stop,
+            pushed=pushed,
         )
         for tier, _, name in wanted
     ]

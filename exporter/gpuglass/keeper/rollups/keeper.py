@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,7 +16,7 @@ from gpuglass.keeper.rollups import plan
 from gpuglass.keeper.rollups.ledger import Ledger
 from gpuglass.keeper.rollups.plan import Tier
 from gpuglass.keeper.rollups.replay import Replayer, StoppedError
-from gpuglass.keeper.rollups.run import Run
+from gpuglass.keeper.rollups.run import Pushed, Run
 from gpuglass.keeper.victoriametrics import QueryError
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class RollupKeeper:
         stop: Set when the keeper is to end.
         clock: Gives Unix time in seconds.
         settle: Seconds after which the tier has on its disk what it has taken.
+        pushed: Gives the names of the nodes that push.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class RollupKeeper:
         stop: threading.Event,
         clock: Callable[[], float] = time.time,
         settle: float = _SETTLE,
+        pushed: Callable[[], Collection[str]] = frozenset,
     ) -> None:
+        self._pushed = pushed
         self.name = f"rollup {tier.name}"
         self.interval = _FIRST
         self.state = State()
@@ -78,7 +81,11 @@ class RollupKeeper:
     def check(self) -> None:
         """Fill what is missing now. What goes wrong is logged and counted, not raised."""
         began, now = time.monotonic(), self._clock()
-        run = Run(self._tier, self._ledger, self._replayer, self._stop, self._settle_seconds)
+        # What waits longer than that would be too old to be looked at.
+        pushed = Pushed(self._pushed(), now, max(0.0, self._look_back - 2 * _DAY))
+        run = Run(
+            self._tier, self._ledger, self._replayer, self._stop, self._settle_seconds, pushed
+        )
         try:
             self._look(run, now)
         except QueryError as error:

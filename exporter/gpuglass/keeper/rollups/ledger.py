@@ -6,7 +6,9 @@ its way. How many of them a window had when it was rolled up stands in the tier,
 the keeper writes when the rollups of that window are safely there.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
 
 from gpuglass.catalogue import device, exporter, rollups
 from gpuglass.keeper.rollups.plan import RULES, SCRAPE, Source, Span, Windows
@@ -18,6 +20,7 @@ _WATCHDOG = 'ALERTS{alertname="GPUStackWatchdog"}'
 _SAMPLES, _LATE = rollups.SAMPLES.name, rollups.LATE_SAMPLES.name
 # Lines of one request that notes what was rolled up.
 _BATCH = 10_000
+_RECENT = 3600.0
 
 Counts = dict[Source, dict[int, float]]
 
@@ -45,6 +48,29 @@ class Ledger:
         for kind, promql in ((SCRAPE, scraped), (RULES, written)):
             for labels, points in self._over(self._raw, promql, span, step):
                 found[Source(kind, labels.get("node", ""))] = _by_window(points)
+        return found
+
+    def newest(self, nodes: Collection[str], now: float, seconds: float) -> dict[str, float]:
+        """The time of each node's newest sample, as Unix time; of none that is older.
+
+        Args:
+            nodes: Which.
+            now: The time at which to look.
+            seconds: How far back.
+
+        Raises:
+            QueryError: The raw storage does not answer.
+        """
+        found: dict[str, float] = {}
+        # A long look is for those alone who are not seen by the short one.
+        for length in (min(_RECENT, seconds), seconds):
+            missing = [node for node in nodes if node not in found]
+            if missing and length > 0:
+                named = json.dumps("|".join(map(re.escape, missing)))
+                promql = f"max by (node) (tlast_over_time(up{{node=~{named}}}[{length:.0f}s]))"
+                found.update(
+                    (s.get("node", ""), value) for s, value in self._raw.query(promql, now)
+                )
         return found
 
     def kept(self, span: Span, step: int) -> tuple[Counts, Counts]:

@@ -2,12 +2,29 @@
 
 import threading
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from gpuglass.keeper.rollups import plan
 from gpuglass.keeper.rollups.ledger import Counts, Ledger
-from gpuglass.keeper.rollups.plan import Source, Span, Tier
+from gpuglass.keeper.rollups.plan import SCRAPE, Source, Span, Tier
 from gpuglass.keeper.rollups.replay import Replayer, ReplayError, StoppedError
 from gpuglass.keeper.victoriametrics import QueryError
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The nodes that push, of which samples may come late, in the order of their times.
+
+    Attributes:
+        nodes: Which.
+        now: The time of the run, as Unix time.
+        patience: Seconds for which a window waits for the rest of its samples.
+    """
+
+    nodes: Collection[str] = ()
+    now: float = 0.0
+    patience: float = 0.0
 
 
 class Run:
@@ -28,7 +45,9 @@ class Run:
         replayer: Replayer,
         stop: threading.Event,
         settle: float,
+        pushed: Pushed = Pushed(),
     ) -> None:
+        self._pushed = pushed
         self.done = self.newly_late = 0
         self.found_in: set[Span] = set()
         self.arriving: set[Source] = set()
@@ -112,6 +131,7 @@ class Run:
         if gaps.late:
             self._ledger.note_late(gaps.late)
             self.newly_late += gaps.newly_late
+        self._hold(gaps)
         if gaps.missing:
             self.found_in.add(span)
         for source in list(gaps.missing):
@@ -123,6 +143,25 @@ class Run:
         for replay, windows in replays.items():
             if self._replayed(replay):
                 self._unsettled.append((time.monotonic(), windows))
+
+    def _hold(self, gaps: plan.Gaps) -> None:
+        """Leave alone the windows of a worker after which nothing has come from it yet.
+
+        It may have been cut off in the midst of one, and storage that is written once cannot take
+        the rest of it later. What comes after is the sign that all of it is there.
+        """
+        pushed = self._pushed
+        sources = [s for s in gaps.missing if s.kind == SCRAPE and s.node in pushed.nodes]
+        if not sources:
+            return
+        nodes = [source.node for source in sources]
+        newest = self._ledger.newest(nodes, pushed.now, pushed.patience)
+        for source in sources:
+            whole = max(newest.get(source.node, 0.0), pushed.now - pushed.patience)
+            found = gaps.missing.pop(source)
+            complete = {window: samples for window, samples in found.items() if window < whole}
+            if complete:
+                gaps.missing[source] = complete
 
     def _replayed(self, replay: plan.Replay) -> bool:
         if self._stop.is_set():
