@@ -218,6 +218,10 @@ command_options() {
             echo "--env GPUGLASS_PASSWORD_FILE=/var/lib/gpuglass/access/password"
         }
         echo "--env GPUGLASS_TLS_DIR=/var/lib/gpuglass/tls"
+        ! is_pushing || {
+            echo "--mount type=volume,src=gpuglass_push,dst=$push_in_container,readonly"
+            echo "--env GPUGLASS_PUSH_DIR=$push_in_container"
+        }
         echo "--env GPUGLASS_GRAFANA_PASSWORD_FILE=/dev/stdin"
     } | sed 's/.*/        & \\/'
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gpuglass.cli.push import push_dir_option, push_url_option
 from gpuglass.cli.settings import SettingsCommand, url
 from gpuglass.cli.silencing import alertmanager_option
 from gpuglass.cli.storage import victoriametrics_option, way_option
@@ -64,6 +65,8 @@ _OPTIONS = (
         type=_PATH,
         help="File with the password of Grafana's user admin.",
     ),
+    push_url_option,
+    push_dir_option,
     dir_option,
     click.option(
         "--path.rootfs",
@@ -123,6 +126,8 @@ def _install(chosen: dict[str, Any]) -> Install:
         rootfs=chosen["rootfs"],
         way=chosen["way"],
         grafana_password=chosen["grafana_password"],
+        # A host has the address alone, for those who push to it.
+        push=(chosen["push_url"], chosen["push_dir"]) if chosen["push_dir"] else None,
     )
     runtimes = chosen["runtimes"]
     if runtimes is not None:

@@ -79,6 +79,7 @@ class Install:
         rootfs: The machine's root directory.
         way: How to get to those that ask for a password.
         grafana_password: The file with the password of Grafana's user admin.
+        push: Where a worker pushes, and the folder with what it was given for that.
         clock: Gives Unix time in seconds.
         is_clock_kept: See there.
         docker_runtimes: See there.
@@ -91,6 +92,7 @@ class Install:
     rootfs: Path = Path("/")
     way: Way = PLAIN
     grafana_password: Path | None = None
+    push: tuple[str, Path] | None = None
     clock: Callable[[], float] = time.time
     is_clock_kept: Callable[[], bool | None] = is_clock_kept
     docker_runtimes: Callable[[], str | None] = docker_runtimes

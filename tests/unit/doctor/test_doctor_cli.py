@@ -17,7 +17,7 @@ from gpuglass.doctor.registry import CHECKS
 ROOT = Path(__file__).resolve().parents[3]
 # Names that users may have written down somewhere: none goes, and none is changed.
 IDS = (
-    *("driver", "nvml", "permissions", "hidepid", "container-runtime", "exporter", "clock"),
+    *("driver", "nvml", "permissions", "hidepid", "container-runtime", "exporter", "clock", "push"),
     *("ports", "exposure", "passwords", "targets", "series", "node-clocks"),
     *("rules", "test-alert", "receivers", "rollups", "disk", "grafana"),
 )
@@ -52,9 +52,9 @@ def test_each_check_is_in_the_document() -> None:
 
 def test_the_role_says_which_checks_make_sense() -> None:
     _, worker, _ = told("--role", "worker")
-    assert tuple(worker) == IDS[:7]
+    assert tuple(worker) == IDS[:8]
     _, host, _ = told("--role", "host")
-    assert tuple(host) == IDS[6:]
+    assert tuple(host) == tuple(id for id in IDS[6:] if id != "push")
 
 
 def test_where_nothing_runs_that_is_the_finding_and_the_rest_is_passed_over() -> None:
