@@ -5,6 +5,7 @@ import json
 import re
 import ssl
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,7 +15,7 @@ import pytest
 from tests.integration.push import Host, Worker, gpuglass
 from tests.integration.stack import get, wait_for
 
-from gpuglass.push import bundle
+from gpuglass.push import bundle, queue
 
 OUTAGE = 20.0
 # A scrape that comes a little late makes a longer step, but not one of two intervals.
@@ -96,7 +97,10 @@ def test_a_worker_cannot_write_as_another(host: Host, pod: Worker, protocol: str
         pod.vmagent.start()
         body = f"{forged}{{{labels}}} 1\n{forged} 2\n".encode()
         address = f"{pod.vmagent_url}/api/v1/import/prometheus?extra_label=node=gpu02"
-        urllib.request.urlopen(address, body, timeout=10).close()
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address, body, timeout=10)
+        known = {"Authorization": queue.login(pod.directory)}
+        urllib.request.urlopen(urllib.request.Request(address, body, known), timeout=10).close()
         wait_for("both arrive", lambda: len(stored(host, forged)) >= 2)
     finally:
         pod.vmagent.stop()

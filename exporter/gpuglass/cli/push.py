@@ -79,7 +79,7 @@ def check(push_url: str | None, push_dir: Path | None, push_vmagent: str, wait: 
         raise click.ClickException(f"{folder}: {error}") from None
     except OSError as error:
         raise click.ClickException(_line(error)) from None
-    while (queued := queue.ask(push_vmagent)) is None or not queued.taken:
+    while (queued := queue.ask(push_vmagent, folder)) is None or not queued.taken:
         if time.monotonic() >= end:
             raise click.ClickException(_not_yet(queued, push_vmagent))
         time.sleep(_PAUSE)

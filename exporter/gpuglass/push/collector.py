@@ -68,7 +68,7 @@ class PushCollector:
 
     def _queue(self) -> list[Sample]:
         """What vmagent tells of what waits; nothing while it does not answer."""
-        found = queue.ask(self._vmagent_url)
+        found = queue.ask(self._vmagent_url, self._folder)
         if found is None:
             return []
         values = ((metrics.PUSH_PENDING, found.pending), (metrics.PUSH_DROPPED, found.dropped))

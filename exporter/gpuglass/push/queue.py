@@ -1,8 +1,10 @@
 """What vmagent tells of what it pushes."""
 
+import base64
 import re
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
 _SECONDS = 5.0
 _MOST = 1 << 22
@@ -26,18 +28,31 @@ class Queue:
     dropped: float | None
 
 
-def ask(url: str) -> Queue | None:
+def ask(url: str, folder: Path) -> Queue | None:
     """Ask vmagent; None while it does not answer.
 
     Args:
         url: Where it is, without a path.
+        folder: What this worker was given: its token is vmagent's password, too.
     """
     try:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=_SECONDS) as answer:
+        request = urllib.request.Request(f"{url}/metrics")
+        request.add_unredirected_header("Authorization", login(folder))
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
             page = answer.read(_MOST).decode("utf-8", "replace")
     except (OSError, ValueError):
         return None
     return Queue(_sum(_TAKEN, page) or 0.0, _sum(_PENDING, page), _sum(_DROPPED, page))
+
+
+def login(folder: Path) -> str:
+    """What a request to vmagent says of who we are.
+
+    Raises:
+        OSError: The token cannot be read.
+    """
+    pair = b"gpuglass:" + (folder / "token").read_bytes().strip()
+    return f"Basic {base64.b64encode(pair).decode()}"
 
 
 def _sum(name: str, page: str) -> float | None:
