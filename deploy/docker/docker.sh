@@ -157,7 +157,7 @@ install_docker() {
     is_tiered || logged "the tiers could not be ended" end_tiers
     is_door_open || logged "the door for workers could not be closed" end_door
     ! builds_images || options+=(--build)
-    before=$(compose ps --quiet 2>/dev/null | sort)
+    before=$(compose ps --quiet 2>/dev/null | sort) || true
     logged "the containers could not be started" compose up "${options[@]}" --remove-orphans
     [ "$(compose ps --quiet | sort)" != "$before" ] || say "    already running, nothing changed"
     step "Data"
