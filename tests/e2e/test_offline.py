@@ -158,18 +158,24 @@ def test_a_single_node(site: Unpacked) -> None:
     assert (code, "Already running, nothing changed" in output) == (0, True), output
 
 
-def test_an_upgrade_keeps_the_data_and_drops_what_is_gone(site: Unpacked) -> None:
+@pytest.fixture
+def newer(archive: Path) -> Iterator[Unpacked]:
+    """The bundle of a later version, unpacked elsewhere."""
+    made = Unpacked(archive)
+    for name in ("exporter/gpuglass/__init__.py", "offline/about"):
+        path = made.folder / name
+        path.write_text(path.read_text().replace(__version__, "99.0.0"))
+    yield made
+    made.remove()
+
+
+def test_an_upgrade_keeps_the_data_and_drops_what_is_gone(site: Unpacked, newer: Unpacked) -> None:
     first = site.query("tfirst_over_time(gpu_up[1h])")
     (site.folder / "victoriametrics/targets/mine.yml").write_text('- targets: ["127.0.0.1:9"]\n')
-    newer = Unpacked(site.archive)
-    for name in ("exporter/gpuglass/__init__.py", "offline/about"):
-        path = newer.folder / name
-        path.write_text(path.read_text().replace(__version__, "99.0.0"))
     gone = Path("victoriametrics/rules/alerts/links.yml")
     (newer.folder / gone).unlink()
     bundle.seal(newer.folder)
     subprocess.run(["cp", "-R", f"{newer.folder}/.", site.folder], check=True)
-    newer.remove()
     (site.folder / "offline/wheels/left-1.0-py3-none-any.whl").touch()
     give_away(site.folder)
     assert (site.folder / gone).exists()
