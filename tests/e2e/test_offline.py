@@ -150,7 +150,7 @@ def test_a_host(site: Unpacked) -> None:
 
 
 def test_a_single_node(site: Unpacked) -> None:
-    output = site.install("--single-node", "--demo")
+    output = site.install("--single-node", "--demo", env={"GPUGLASS_STORAGE": "tiered"})
     assert output.count("NVIDIA H200") == 8
     wait_for("eight GPUs", lambda: site.query("count(gpu_info) == 8"))
     # What is there already does not ask for a bundle.
