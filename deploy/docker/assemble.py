@@ -23,8 +23,7 @@ _STDLIB = Path(sysconfig.get_path("stdlib"))
 _LEFT_OUT = shutil.ignore_patterns(
     "__pycache__", "config-*", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
     "site-packages", "sitecustomize.py", "test", "tests", "tkinter", "turtledemo", "_tkinter.*",
-    "_test*.so", "_ctypes_test*", "xxlimited*", "_curses*.so", "readline.*.so", "_sqlite3.*.so",
-    "sqlite3",
+    "_test*.so", "_ctypes_test*", "xxlimited*", "_curses*.so", "readline.*.so",
 )  # fmt: skip
 # By debian_version and ld.so.conf the NVIDIA Container Toolkit knows where a driver belongs.
 _ETC = (

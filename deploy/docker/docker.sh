@@ -173,7 +173,7 @@ builds_images() {
 
 # The command for people: it runs in the keeper's container, which knows the addresses; the exporter's lets go of GPUs.
 # What looks after targets, and the doctor, run in one of their own, on the host's network and among its processes, as
-# vmagent and the exporter do; what changes targets as the owner of their folder.
+# vmagent and the exporter do; what changes targets as the owner of their folder. So do backups, which see all volumes.
 write_docker_command() {
     local service=keeper
     [ "$role" != worker ] || service=exporter
@@ -199,6 +199,10 @@ PASSWORD
 $(command_options)
         --env "GPUGLASS_CONTAINER_RUNTIMES=\$(docker info --format '{{json .Runtimes}}')" \\
         --workdir /etc/gpuglass --entrypoint gpuglass "\$(docker compose -p gpuglass images --quiet "\$service")" "\$@"
+    ;;
+backup | restore)
+$(command_settings | sed "s/.*/    export '&'/")
+    exec sh '$source_dir/deploy/docker/backup.sh' '$source_dir' '$prefix' "\$@"
     ;;
 esac
 [ "\${1-}" != release ] || service=exporter

@@ -13,7 +13,7 @@ import yaml
 from tests.e2e.clone import REPOSITORY, Clone, give_away
 
 from gpuglass import __version__
-from gpuglass.cli import alerts, maintenance, status
+from gpuglass.cli import alerts, maintenance, rollups, status
 from gpuglass.cli.settings import environment_name, settings_of
 
 COMPOSE = REPOSITORY / ".cache" / "tools" / "docker-compose"
@@ -170,7 +170,11 @@ def test_compose_accepts(files: tuple[str, ...]) -> None:
 
 def test_commands_in_the_keeper_s_container_ask_the_right_programs() -> None:
     told = yaml.safe_load((REPOSITORY / HOST).read_text())["services"]["keeper"]["environment"]
-    groups = (*alerts.command.commands.values(), *maintenance.command.commands.values())
+    groups = (
+        *alerts.command.commands.values(),
+        *maintenance.command.commands.values(),
+        *rollups.command.commands.values(),
+    )
     asked = {
         environment_name(setting)
         for command in (status.command, *groups)
@@ -185,6 +189,7 @@ class YesDocker:
     """A Docker that says yes to all, and notes what it is told."""
 
     def __init__(self, clone: Clone) -> None:
+        volumes = " ".join(yaml.safe_load((REPOSITORY / HOST).read_text())["volumes"])
         tools, self._log = clone.home / "tools", clone.home / "log"
         self.containers = clone.home / "containers"
         self.containers.touch()
@@ -193,7 +198,8 @@ class YesDocker:
             '#!/bin/sh\n[ "$*" != "compose version --short" ] || echo 2.30.0\n'
             f'echo "$*: [$COMPOSE_PROFILES] $GPUGLASS_RETENTION" >>"{self._log}"\n'
             f'[ "$1" != ps ] || cat "{self.containers}"\n'
-            'case "$*" in *"ps --quiet --status running") echo id ;; esac\n'
+            'case "$*" in *"ps --quiet --status running" | *"images --quiet "*) echo id ;; esac\n'
+            f'[ "$1 $2" != "volume ls" ] || printf "gpuglass_%s\\n" {volumes}\n'
         )
         (tools / "docker").chmod(0o755)
         give_away(clone.home)
@@ -320,6 +326,37 @@ def test_the_command_runs_in_the_containers(clone: Clone, role: str, terminal: b
     assert examined.endswith(" doctor --json")
     assert clone.setup("--uninstall", env=docker.path)[0] == 0
     assert not command.exists()
+
+
+def test_backups_see_every_volume_whose_content_is_not_made_anew(clone: Clone) -> None:
+    docker = YesDocker(clone)
+    assert clone.setup("--single-node", "--docker", env=docker.path)[0] == 0
+    docker.told()
+    folder = clone.home / "a disk"
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [clone.prefix / "bin/gpuglass", *arguments],
+            cwd=clone.home,
+            env={**os.environ, **docker.path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        *_, last = docker.told().splitlines()
+        return done.returncode, done.stderr or last.partition(": [")[0]
+
+    assert run("restore", "a disk") == (1, "gpuglass: error: a disk: no such folder\n")
+    code, started = run("backup", "--keep", "3", "a disk")
+    assert (code, folder.is_dir()) == (0, True)
+    assert started.endswith(f" --entrypoint gpuglass id backup --keep 3 {folder}")
+    assert f" --mount type=bind,src={folder},dst={folder} " in started
+    volumes = yaml.safe_load((REPOSITORY / HOST).read_text())["volumes"].keys()
+    seen = set(re.findall(r" type=volume,src=gpuglass_(\S+),dst=/data/\1 ", started))
+    assert seen == volumes - {"vmagent", "targets", "rules"}
+    assert " --env GPUGLASS_VICTORIAMETRICS_URL " in started
+    assert run("restore", "--replace", "a disk")[1].endswith(f" restore --replace {folder}")
+    folder.rmdir()
 
 
 def test_commands_in_the_keeper_s_container_find_files_as_in_the_clone() -> None:

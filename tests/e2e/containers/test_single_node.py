@@ -107,10 +107,17 @@ def test_an_alert_reaches_a_webhook(upgraded: Node, inbox: Inbox) -> None:
 
 
 def test_a_stop_keeps_the_data(upgraded: Node) -> None:
+    upgraded.machine.gpuglass("backup", "backups", "--keep", "3")
+    restore = (upgraded.machine.command, "restore", "--replace", "backups")
+    assert "./setup.sh --stop first" in upgraded.machine.try_run(*restore)[1]
     upgraded.machine.setup("--stop")
     assert {state.split()[0] for state in upgraded.states().values()} == {"exited"}
     stopped = upgraded.machine.try_run("./setup.sh", "--status")
     assert (stopped[0], "not running" in stopped[1]) == (1, True)
+    # What is put back is what goes on.
+    upgraded.machine.gpuglass("backup", "--check", "backups")
+    upgraded.machine.run(*restore)
+    upgraded.machine.run("rm", "-r", "backups")
     upgraded.machine.setup(*WHOLE)
     assert upgraded.first_sample() == upgraded.began
     assert upgraded.machine.setup("--status").count("NVIDIA H200") == 8
