@@ -21,8 +21,8 @@ from gpuglass.keeper.victoriametrics import VictoriaMetrics
 HOUR, DAY = 3600, 86400
 MIDNIGHT = int(time.time()) // DAY * DAY
 # Hours at which there was something, from the oldest that single storage keeps on.
-MOMENTS = tuple(MIDNIGHT - days * DAY + 5 * HOUR for days in (380, 200, 28, 9))
-LENGTH = 3 * HOUR
+MOMENTS = tuple(MIDNIGHT - days * DAY + 5 * HOUR for days in (380, 28, 9))
+LENGTH = 2 * HOUR
 TIERS = {"minute": (plan.MINUTE, "1m"), "hour": (plan.HOUR, "1h")}
 KEPT_FOR = {"minute": 29 * DAY, "hour": 399 * DAY}
 FUNCTIONS = {

@@ -139,7 +139,7 @@ def test_killed_anywhere_it_is_the_old_or_the_new_after_the_next_run(tmp_path: P
 def test_killed_anywhere_while_it_goes_back_nothing_is_lost(tmp_path: Path) -> None:
     """The worst case: killed, and the run that brings it to its end is killed too."""
     total = len(list(kills(tmp_path / "count")))
-    for at in range(1, total, 4):
+    for at in range(1, total, 6):
         for later in range(1, 30, 8):
             root = tmp_path / f"{at}-{later}"
             root.mkdir()
