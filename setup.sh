@@ -43,6 +43,9 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
   --offline      from the bundle that this folder was unpacked from (make bundle), with no network at all
   --prefix DIR   where everything goes (default: .gpuglass in this clone)
 
+Without containers, the programs are units of systemd where that is the machine's first process and root runs
+this; else they run under a supervisor of their own, as the user who runs this, until the machine stops.
+
   --status       the state of each program and what VictoriaMetrics knows
   --stop         end all programs; the next run starts them again
   --uninstall    remove everything except the data and your targets; --purge: the data as well

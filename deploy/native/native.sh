@@ -17,7 +17,7 @@ install_native() {
     [ -e "$prefix/venvs/gpuglass-$(package_fingerprint)/.complete" ] || check_disk
     say_what_will_show
     settle_storage
-    mkdir -p -- "$prefix"/{bin,data/targets,log,run} || die "$prefix cannot be written to"
+    mkdir -p -- "$prefix"/{bin,data/targets,run} || die "$prefix cannot be written to"
 
     if [ "$demo" = yes ]; then
         # First, for it may lack a compiler, which an ordinary user cannot install.
@@ -66,7 +66,11 @@ choose_grafana() {
 # Who runs the programs: systemd, or else a supervisor of this install's own.
 choose_runner() {
     runner=supervisor
-    if systemd_usable; then runner=systemd; fi
+    if systemd_usable; then
+        runner=systemd
+    elif [ -d /run/systemd/system ]; then
+        say "Programs run under a supervisor, which a reboot ends; systemd $oldest_systemd or newer runs them where root installs: docs/install.md"
+    fi
 }
 
 # Who runs those of this install now; fails where nobody does.
@@ -116,7 +120,7 @@ all_running() {
 wait_for_programs() {
     local name state
     wait_until 30 all_running && return 0
-    read -r name state < <("${runner}_states" | grep -v ' RUNNING$') || die "the $runner does not answer"
+    read -r name state < <("${runner}_states" | grep -v ' RUNNING$') || die "$runner does not say how the programs are"
     die "$name does not stay up ($state): $("${runner}_last_words" "$name"); see $("${runner}_log" "$name")"
 }
 
@@ -145,6 +149,7 @@ native_status() {
     }
     "${runner}_states" || true
     all_running || code=1
+    say "Logs: $("${runner}_log" NAME)"
     say
     venv=$(installed_venv)
     show_data 5s || code=1

@@ -5,6 +5,7 @@
 # stopped.
 supervisor_write() {
     local file=$prefix/run/supervisord.conf header
+    mkdir -p -- "$prefix/log"
     chmod 700 "$prefix/run"
     header=$(render "$source_dir/deploy/native/supervisord.conf")
     [[ $(cat "$file" 2>/dev/null) == "$header"* ]] || supervisor_stop || true
@@ -114,4 +115,5 @@ gone() {
 
 supervisor_remove() {
     supervisor_stop || true
+    rm -f -- "$prefix"/run/supervisor*
 }

@@ -26,7 +26,7 @@ systemd_write() {
         cmp -s "$unit" "$unit_folder/${unit##*/}" || changed_units+=("${unit##*/}")
     done
     remove_units "${written[@]}"
-    give_files_to_user
+    give_files
     if [ ${#changed_units[@]} -gt 0 ]; then
         install -m 644 -- "$new"/* "$unit_folder/" || die "$unit_folder cannot be written"
     fi
@@ -59,17 +59,23 @@ remove_user() {
     [ "$(getent passwd "$service_user" | cut -d : -f 5)" != "$user_comment" ] || userdel "$service_user"
 }
 
-# What the programs write, and what they alone may read.
-give_files_to_user() {
+# The programs write their data, and they alone read their passwords. What they are made of is root's, whoever made it.
+give_files() {
     local folders=("$prefix/data")
+    # There before anything starts that it is to be closed to.
+    [ "$role" = worker ] || (umask 077 && mkdir -p -- "$prefix/data/tls-ca")
     [ ! -d "$prefix/web" ] || folders+=("$prefix/web")
     [ ! -d "$prefix/push" ] || folders+=("$prefix/push")
     logged "the data could not be given to the user $service_user" \
         find "${folders[@]}" ! -user "$service_user" -exec chown -h "$service_user:" {} +
+    logged "the programs could not be given to root" \
+        find "$prefix" \( -path "$prefix/data" -o -path "$prefix/web" \) -prune -o ! -user root -exec chown -h 0:0 {} +
 }
 
 write_units() {
-    local program
+    local program places groups
+    places=$(unit_places)
+    groups=$(node_groups_lines)
     render_unit gpuglass.target >"$1/gpuglass.target"
     for program in $(programs); do
         unit_of "$program" >"$1/gpuglass-$program.service"
@@ -90,10 +96,7 @@ unit_of() {
     text=${text//@STOP_SECONDS@/"$(sed -n 's/^stopwaitsecs=//p' "$source_dir/deploy/native/programs/$1.conf")"}
     text=${text//@MEMORY@/"$(memory_limit "$1")"}
     text=${text//@ENVIRONMENT@/"$(program_environment "$1" | unit_environment)"}
-    # The CA's key is for what signs by it.
-    [ "$1" = keeper ] || text+=$'\n'"InaccessiblePaths=-$(quoted_path "$prefix/data/tls-ca")"
-    # The exporter asks nobody.
-    [ "$1" != exporter ] || text+=$'\n'"InaccessiblePaths=-$(quoted_path "$(access_folder)")"
+    text=${text//@CLOSED@/"$(closed_places "$1")"}
     printf '%s\n' "$text"
 }
 
@@ -102,10 +105,10 @@ render_unit() {
     text=$(render "$source_dir/deploy/systemd/$1")
     text=${text//@PREFIX@/"$prefix"}
     text=${text//@RUNTIME@/"$runtime_folder"}
-    text=${text//@PLACES@/"$(unit_places)"}
+    text=${text//@PLACES@/"$places"}
     text=${text//@MOUNTS@/"$(quoted_path "$source_dir") $(quoted_path "$prefix")"}
     text=${text//@FILES_GROUP@/"$(files_group_line)"}
-    text=${text//@NODE_GROUPS@/"$(node_groups_lines)"}
+    text=${text//@NODE_GROUPS@/"$groups"}
     printf '%s\n' "$text"
 }
 
@@ -139,6 +142,11 @@ unit_places() {
         printf 'BindReadOnlyPaths=%s\n' "$(quoted_path "$place")"
     done < <(printf '%s\n' "$source_dir" "$prefix" && hidden_places)
     printf 'BindPaths=%s' "$(quoted_path "$prefix/data")"
+}
+
+# The CA's key is for what signs by it.
+closed_places() {
+    [ "$1" = keeper ] || printf 'InaccessiblePaths=-"%s"' "$prefix/data/tls-ca"
 }
 
 # A colon would part a path in two.
@@ -210,7 +218,14 @@ systemd_start() {
 systemd_update() {
     local unit units changed=()
     mapfile -t units < <(our_units | grep -v @)
-    for unit in "${changed_units[@]}"; do [[ $unit == *@* || $unit == *.target ]] || changed+=("$unit"); done
+    for unit in "${changed_units[@]}"; do
+        case $unit in
+        *.target) ;;
+        # Its instances begin and end with what they serve.
+        *@*) changed+=(gpuglass-exporter.service) ;;
+        *) changed+=("$unit") ;;
+        esac
+    done
     logged "systemd refused the units" systemctl daemon-reload
     logged "systemd refused the units" systemctl enable --quiet "${units[@]}"
     [ ${#changed[@]} -eq 0 ] || logged "systemd did not restart what changed" systemctl restart "${changed[@]}"

@@ -206,7 +206,8 @@ def _interval_flags(command: Any) -> Any:
     type=click.Path(path_type=Path),
     default="/dev/kmsg",
     show_default=True,
-    help="Where the kernel log is; XIDs come from NVML's events if it may not be read.",
+    help="Where the kernel log is, or the socket of its reader, python -m gpuglass.kernel; XIDs "
+    "come from NVML's events if it may not be read.",
 )
 @click.option(
     "--path.job-files",

@@ -25,12 +25,15 @@ NETWORK = "site"
 PYTHON, MACHINE = "python:3.13-slim", "stand-in/machine"
 # Where a run tells its tests what it has prepared.
 PREPARED = "GPUGLASS_E2E_SITE"
-# As the machine's root, who sees the volume. It posts what comes from the standard input.
+# As the machine's root, who sees the volume; without Docker, in the clone's folder. It posts what
+# comes from the standard input.
 _ASK = """\
 import base64, pathlib, sys, urllib.error, urllib.request
 request = urllib.request.Request(sys.argv[1], sys.stdin.buffer.read() or None)
-password = pathlib.Path("/var/lib/docker/volumes/gpuglass_access/_data/password")
-if password.exists():
+for place in ("/var/lib/docker/volumes/gpuglass_access/_data", ".gpuglass/data/access"):
+    password = pathlib.Path(place, "password")
+    if not password.exists():
+        continue
     pair = f"gpuglass:{password.read_text().strip()}".encode()
     request.add_header("Authorization", "Basic " + base64.b64encode(pair).decode())
 try:
