@@ -1,8 +1,10 @@
 """Checks passwords by bcrypt so that nobody can make it take the machine's time.
 
-bcrypt is slow on purpose. It runs in one thread, beside the event loop, with a bounded queue before
+bcrypt is slow on purpose. It runs in one thread, beside the event loop, with a bounded line before
 it, and rests after each wrong password: so it takes a fifth of one core at most. A password that
-was right once is known from then on without it.
+was right once is known from then on without it. Clients that have guessed wrong come after those
+that have not, and give them their place: many guessers together cannot keep out who has a password
+that was not checked yet, as after a restart.
 """
 
 import asyncio
@@ -15,14 +17,19 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 # bcrypt takes no notice of what is beyond.
 _MOST_PASSWORD_BYTES = 72
 _MOST_KNOWN = 1000
 _MOST_WAITING = 16
 _MOST_WAITING_OF_ONE = 2
+_MOST_GUESSERS = 100_000
 # After a wrong password: times as long as its check took.
 _REST = 4.0
+
+
+_Key = TypeVar("_Key", bytes, str)
 
 
 class Verdict(enum.Enum):
@@ -55,8 +62,11 @@ class Passwords:
         self._secret = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        self._guessers: OrderedDict[str, None] = OrderedDict()
+        # In the order in which they came.
         self._waiting: dict[bytes, _Check] = {}
-        self._queue: asyncio.Queue[_Check] = asyncio.Queue()
+        self._checked: _Check | None = None
+        self._came = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
     def set_users(self, users: Mapping[bytes, bytes]) -> None:
@@ -87,12 +97,12 @@ class Passwords:
         check = self._waiting.get(key)
         if check is None:
             client = _network(client)
-            if self._is_busy(client):
+            if not self._has_place(client):
                 return Verdict.BUSY
             future = asyncio.get_running_loop().create_future()
             check = _Check(key, password, hash, is_user, client, future)
             self._waiting[key] = check
-            self._queue.put_nowait(check)
+            self._came.set()
             self._worker = self._worker or asyncio.create_task(self._work())
         # Who hangs up does not end it: the next request finds it done.
         return await asyncio.shield(check.verdict)
@@ -104,9 +114,31 @@ class Passwords:
             await asyncio.gather(self._worker, return_exceptions=True)
             self._worker = None
 
-    def _is_busy(self, client: str) -> bool:
+    def _has_place(self, client: str) -> bool:
+        """Whether a client may join the line; a guesser makes room for one that is none."""
         same = sum(check.client == client for check in self._waiting.values())
-        return len(self._waiting) >= _MOST_WAITING or same >= _MOST_WAITING_OF_ONE
+        if same >= _MOST_WAITING_OF_ONE:
+            return False
+        if len(self._waiting) < _MOST_WAITING:
+            return True
+        if client in self._guessers:
+            return False
+        for check in reversed(self._waiting.values()):
+            if check.client in self._guessers and check is not self._checked:
+                del self._waiting[check.key]
+                check.verdict.set_result(Verdict.BUSY)
+                return True
+        return False
+
+    async def _next(self) -> _Check:
+        """Who is to be checked: the first that has not guessed wrong, else the first."""
+        while not self._waiting:
+            self._came.clear()
+            await self._came.wait()
+        waiting = self._waiting.values()
+        return next((each for each in waiting if each.client not in self._guessers), None) or next(
+            iter(waiting)
+        )
 
     def _digest(self, *parts: bytes) -> bytes:
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
@@ -115,22 +147,31 @@ class Passwords:
     async def _work(self) -> None:
         with ThreadPoolExecutor(1, "bcrypt") as pool:
             while True:
-                check = await self._queue.get()
+                check = self._checked = await self._next()
                 begin = time.monotonic()
                 loop = asyncio.get_running_loop()
                 fits = await loop.run_in_executor(pool, _fits, check.password, check.hash)
                 right = fits and check.is_user
-                self._remember(check.key, right)
+                self._remember(check, right)
                 del self._waiting[check.key]
                 check.verdict.set_result(Verdict.RIGHT if right else Verdict.WRONG)
                 if not right:
                     await asyncio.sleep(_REST * (time.monotonic() - begin))
 
-    def _remember(self, key: bytes, right: bool) -> None:
-        known = self._right if right else self._wrong
-        known[key] = None
-        if len(known) > _MOST_KNOWN:
-            known.popitem(last=False)
+    def _remember(self, check: _Check, right: bool) -> None:
+        if right:
+            self._guessers.pop(check.client, None)
+            _add(self._right, check.key, _MOST_KNOWN)
+        else:
+            _add(self._guessers, check.client, _MOST_GUESSERS)
+            _add(self._wrong, check.key, _MOST_KNOWN)
+
+
+def _add(known: "OrderedDict[_Key, None]", key: _Key, most: int) -> None:
+    """Remember one more, and forget the oldest where they become too many."""
+    known[key] = None
+    if len(known) > most:
+        known.popitem(last=False)
 
 
 def _fits(password: bytes, hash: bytes) -> bool:

@@ -132,6 +132,40 @@ async def test_guesses_wait_in_a_short_line_while_those_who_are_known_go_on(
     assert slow.most_at_once == 1
 
 
+async def test_many_guessers_cannot_keep_out_who_has_not_guessed(
+    checker: Passwords, slow: Slow
+) -> None:
+    """As after a restart, when nobody is known yet."""
+    guessers = [f"10.1.0.{number}" for number in range(40)]
+    slow.go.set()
+    for client in guessers:
+        assert await checker.check(b"ada", b"guess " + client.encode(), client) is WRONG
+    slow.go.clear()
+    guesses = [
+        asyncio.create_task(checker.check(b"ada", f"{n} {client}".encode(), client))
+        for client in guessers
+        for n in range(2)
+    ]
+    await asyncio.wait(guesses, timeout=0.5)
+    asked = len(slow.asked)
+    scrape = asyncio.create_task(checker.check(b"ada", b"one", "192.0.2.7"))
+    await asyncio.sleep(0)
+    slow.go.set()
+    assert await scrape is RIGHT
+    # The one that was being checked already came before it, and none other did.
+    assert [password for password, _ in slow.asked[asked:]][:1] == [b"one"]
+    verdicts = await asyncio.gather(*guesses)
+    assert verdicts.count(WRONG) == 15
+    assert verdicts.count(BUSY) == len(guesses) - 15
+
+
+async def test_who_is_right_is_no_guesser_any_more(checker: Passwords, slow: Slow) -> None:
+    slow.go.set()
+    assert await checker.check(b"ada", b"oen", "192.0.2.7") is WRONG
+    assert await checker.check(b"ada", b"one", "192.0.2.7") is RIGHT
+    assert not checker._guessers
+
+
 @pytest.mark.parametrize(
     "client", [lambda n: "10.0.0.1", lambda n: f"2001:db8::{n:x}", lambda n: "unknown"]
 )
