@@ -65,12 +65,14 @@ build: $(VENV)/installed ## Build the wheel and the source archive into dist/
 bundle: $(VENV)/installed ## Write dist/gpuglass-*.tar.gz, for setup.sh --offline (PYTHONS="3.11 3.12", DOCKER=yes, GRAFANA=no)
 	$(BIN)/python -m deploy.bundle $(addprefix --python=,$(PYTHONS)) $(if $(filter yes,$(DOCKER)),--docker) $(if $(filter no,$(GRAFANA)),--no-grafana)
 
-lock: $(VENV)/installed ## Pin what goes into images and bundles anew, with checksums
+lock: $(VENV)/installed ## Pin what goes into images and bundles anew, and what releases are made with, with checksums
 	$(BIN)/pip install --quiet 'uv>=0.9,<1'
 	$(BIN)/uv pip compile $(LOCK) --upgrade --output-file exporter/requirements.lock pyproject.toml
 	echo 'hatchling>=1.27,<2' | $(BIN)/uv pip compile $(LOCK) --upgrade --output-file exporter/build.lock -
 	printf 'pip\nsupervisor==%s\n' "$$(sed -n 's/^readonly supervisor_version=//p' deploy/native/install.sh)" | \
 	  $(BIN)/uv pip compile $(LOCK) --upgrade --output-file deploy/native/tools.lock -
+	printf 'cyclonedx-bom>=7,<8\nsigstore>=4,<5\n' | \
+	  $(BIN)/uv pip compile $(LOCK:3.10=3.12) --upgrade --output-file .github/release.lock -
 
 clean: ## Remove what was built, installed or downloaded here
 	rm -rf $(VENV) $(CACHE) build dist simulator/build
