@@ -132,10 +132,22 @@ nvidia_runtime() {
     docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q '"nvidia"'
 }
 
+# Containers, volumes and the network have the project's name, whatever the prefix: there is room for one install.
+refuse_second_install() {
+    local other
+    [ ! -e "$prefix/.gpuglass-install" ] || return 0
+    other=$(docker ps --all --filter label=com.docker.compose.project=gpuglass \
+        --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u | tr '\n' ' ')
+    [ -z "$other" ] ||
+        die "gpuglass is on this machine with Docker already, from ${other% }: one install is all that Docker has room for;" \
+            "update that one, or remove it by its ./setup.sh --uninstall (or docker compose -p gpuglass down)"
+}
+
 install_docker() {
     local options=(--detach --wait) before
     step_count=2
     umask 022
+    refuse_second_install
     claim_prefix
     choose_grafana
     say_what_will_show

@@ -236,6 +236,20 @@ def test_a_later_install_keeps_the_storage_of_the_volumes(clone: Clone) -> None:
     assert install("--host")[0] == "[tiered] 7d"
 
 
+def test_a_second_install_is_refused(clone: Clone) -> None:
+    docker = YesDocker(clone)
+    docker.containers.write_text("/srv/other clone\n/srv/other clone\n")
+    told = clone.fails("--host", "--docker", env=docker.path)
+    assert "with Docker already, from /srv/other clone: one install" in told
+    assert " up " not in docker.told()
+    assert not clone.prefix.exists()
+    docker.containers.write_text("")
+    assert clone.setup("--host", "--docker", env=docker.path)[0] == 0
+    # Its own containers are no second install.
+    docker.containers.write_text(f"{clone.folder}\n")
+    assert clone.setup("--host", env=docker.path)[0] == 0
+
+
 def test_a_host_needs_no_nodes(clone: Clone) -> None:
     docker = YesDocker(clone)
     code, output = clone.setup("--host", "--docker", env=docker.path)
