@@ -79,7 +79,7 @@ class Plan:
         rounds: How often each query is asked, after once that does not count.
     """
 
-    steps: tuple[Step, ...] = (Step(250, 5), Step(500, 5), Step(1000, 15))
+    steps: tuple[Step, ...] = (Step(125, 5), Step(250, 5), Step(1000, 30))
     record: int = 45
     settle: float = 30.0
     watch: float = 60.0
