@@ -260,7 +260,7 @@ def test_its_clock_and_its_queue_are_told(host: Host, pod: Worker) -> None:
     assert abs(float(value[1])) < 5
     assert re.search(r"^gpuglass_push_pending_bytes\{\S+ \d", text, re.MULTILINE)
     dropped = re.findall(r"^gpuglass_push_dropped_bytes_total\{\S+ (\S+)$", text, re.MULTILINE)
-    assert dropped == ["0"]
+    assert [float(each) for each in dropped] == [0]
 
 
 def test_workers_are_listed(host: Host, pod: Worker) -> None:
