@@ -220,7 +220,10 @@ command_settings() {
     for name in "${ports[@]}"; do
         echo "GPUGLASS_${name}_URL=http://127.0.0.1:${setting[GPUGLASS_${name}_PORT]}"
     done
-    ! is_pushing || echo "GPUGLASS_PUSH_URL=$push_url"
+    ! is_pushing || {
+        echo "GPUGLASS_PUSH_URL=$push_url"
+        echo "GPUGLASS_PUSH_VMAGENT_URL=http://127.0.0.1:${setting[GPUGLASS_VMAGENT_PORT]}"
+    }
     [ "$grafana" != yes ] || echo "GPUGLASS_GRAFANA_URL=http://127.0.0.1:${setting[GPUGLASS_GRAFANA_PORT]}"
     ! is_tiered || {
         echo "GPUGLASS_ROLLUP_MINUTE_URL=http://127.0.0.1:${setting[GPUGLASS_VICTORIAMETRICS_1M_PORT]}"
