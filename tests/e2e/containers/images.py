@@ -67,6 +67,7 @@ def program_images(image_of: Callable[[str], str]) -> list[StandIn]:
         StandIn(image_of("victoria-metrics"), "victoria-metrics", "/victoria-metrics-prod"),
         StandIn(image_of("vmagent"), "vmagent", "/vmagent-prod"),
         StandIn(image_of("vmalert"), "vmalert", "/vmalert-prod"),
+        StandIn(image_of("vmauth"), "vmauth", "/vmauth-prod"),
         *(
             StandIn(image_of("vmalert").replace("vmalert", name), name, f"/{name}-prod")
             for name in ("vmbackup", "vmrestore")
