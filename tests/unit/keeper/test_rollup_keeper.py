@@ -166,6 +166,36 @@ def test_one_node_that_cannot_be_filled_holds_up_no_other(scene: Scene) -> None:
     assert (scene.keeper.state.pending, scene.keeper.state.oldest_pending) == (1, NOW - 60)
 
 
+def test_a_storage_that_is_too_slow_is_asked_for_less_at_once(scene: Scene) -> None:
+    def refuse_much(replay: Replay) -> None:
+        if len(replay.nodes) * replay.windows_per_query > 30:
+            raise ReplayError("timeout exceeded")
+
+    scene.filler.doing = refuse_much
+    sources = [Source(SCRAPE, f"n{number}") for number in range(7)]
+    for source in sources:
+        for window in range(40):
+            scene.has(source, NOW - 60 * window)
+    scene.keeper.check()
+    assert {source: len(made) for source, made in scene.books.made_of.items()} == dict.fromkeys(
+        sources, 40
+    )
+    assert (scene.keeper.state.pending, scene.keeper.state.failures) == (0, 0)
+
+
+def test_the_least_that_can_be_asked_for_is_tried_once(scene: Scene) -> None:
+    def refuse(replay: Replay) -> None:
+        raise ReplayError("timeout exceeded")
+
+    scene.filler.doing = refuse
+    scene.has(N1, NOW)
+    scene.has(N2, NOW)
+    scene.keeper.check()
+    least = [replay for replay in scene.filler.asked if replay.windows_per_query == 1]
+    assert [replay.nodes for replay in least] == [("n1",), ("n2",)]
+    assert (scene.keeper.state.pending, scene.keeper.state.failures) == (2, 1)
+
+
 def test_nothing_is_noted_when_the_tier_started_again_meanwhile(scene: Scene) -> None:
     def restart(replay: Replay) -> None:
         scene.books.starts = "2"

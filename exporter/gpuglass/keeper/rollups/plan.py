@@ -6,7 +6,7 @@ and including ``t``. Times are whole seconds of Unix time.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 # A query of vmalert takes so many windows of nodes at most: what it answers is held in memory.
@@ -73,17 +73,30 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Replay:
-    """One run of vmalert: the windows ``first`` to ``last`` of some nodes of one kind."""
+    """One run of vmalert: the windows ``first`` to ``last`` of some nodes of one kind.
+
+    Attributes:
+        most: How many windows of nodes one query may ask for.
+    """
 
     kind: str
     nodes: tuple[str, ...]
     first: int
     last: int
+    most: int = _MOST_NODE_WINDOWS
 
     @property
     def windows_per_query(self) -> int:
         """How many windows one query may ask for."""
-        return max(1, _MOST_NODE_WINDOWS // len(self.nodes))
+        return max(1, self.most // len(self.nodes))
+
+    def halves(self) -> tuple["Replay", ...]:
+        """The same with queries that ask for half as much; none where they ask for the least."""
+        middle, most = len(self.nodes) // 2, self.most // 2
+        if middle:
+            parts = (self.nodes[:middle], self.nodes[middle:])
+            return tuple(replace(self, nodes=nodes, most=most) for nodes in parts)
+        return (replace(self, most=most),) if self.windows_per_query > 1 else ()
 
 
 @dataclass(frozen=True)

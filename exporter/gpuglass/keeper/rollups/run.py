@@ -138,11 +138,10 @@ class Run:
             if sum(raw[source].values()) != at_rest.get((source, span)):
                 self._waiting.append({source: gaps.missing.pop(source)})
                 self.arriving.add(source)
-        replays = {replay: plan.filled(gaps, replay) for replay in plan.replays(gaps, step)}
-        self._waiting += replays.values()
-        for replay, windows in replays.items():
-            if self._replayed(replay):
-                self._unsettled.append((time.monotonic(), windows))
+        replays = list(plan.replays(gaps, step))
+        self._waiting += [plan.filled(gaps, replay) for replay in replays]
+        for replay in replays:
+            self._replay(replay, gaps)
 
     def _hold(self, gaps: plan.Gaps) -> None:
         """Leave alone the windows of a worker after which nothing has come from it yet.
@@ -163,17 +162,29 @@ class Run:
             if complete:
                 gaps.missing[source] = complete
 
-    def _replayed(self, replay: plan.Replay) -> bool:
+    def _replay(self, replay: plan.Replay, gaps: plan.Gaps) -> None:
+        """Fill what is waiting to be filled by a replay, in smaller and smaller parts if need be.
+
+        A machine that is too busy answers small queries in time, and one node's windows must not
+        hold up all others. A storage that is down does.
+        """
         if self._stop.is_set():
             raise StoppedError
+        windows = plan.filled(gaps, replay)
         try:
             self._replayer.run(replay)
         except ReplayError as error:
-            self.troubles.append(str(error))
-            # One node's windows must not hold up all others, but a storage that is down does.
             self._ledger.check()
-            return False
-        return True
+            halves = replay.halves()
+            if not halves:
+                self.troubles.append(str(error))
+                return
+            self._waiting.remove(windows)
+            self._waiting += [plan.filled(gaps, half) for half in halves]
+            for half in halves:
+                self._replay(half, gaps)
+        else:
+            self._unsettled.append((time.monotonic(), windows))
 
     def _settle(self, seconds: float) -> None:
         """Note what was written at least so many seconds ago."""
