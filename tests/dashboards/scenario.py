@@ -184,11 +184,9 @@ class Nodes:
 
     def later(self, at: float) -> None:
         """Let a GPU fail once."""
-        path = self._stack.folder / f"{TRAIN}.conf"
+        before = (self._stack.folder / f"{TRAIN}.conf").read_text()
         line = f"at {at - self.start_time:.1f}s xid code={LATE_XID} gpu={LATE_GPU}\n"
-        temporary = path.with_suffix(".new")
-        temporary.write_text(path.read_text() + line)
-        temporary.replace(path)
+        self._stack.change(TRAIN, before + line)
 
     def lose_one(self) -> None:
         """Let a node go away."""

@@ -38,11 +38,8 @@ INTERVAL = {"vm-raw": 5.0, "vm-1m": 60.0, "vm-1h": 3600.0}
 # Raw storage: whole hours before the newest one, of which the tiers are made; and then some.
 _HOURS = 2
 _SPARSE, _SPARSE_BACK = 600, 2 * 86400
-# A tier, its rules, and how far back the keeper looks; the hours of a day at a time.
-_TIERS = {
-    "vm-1m": (plan.MINUTE, "minute.yml", _HOURS * 3600),
-    "vm-1h": (plan.HOUR, "hour.yml", 86400),
-}
+# A tier, and its rules.
+_TIERS = {"vm-1m": (plan.MINUTE, "minute.yml"), "vm-1h": (plan.HOUR, "hour.yml")}
 # How many more windows there are.
 _BACK = {"vm-1m": 480, "vm-1h": 24 * 14}
 _SCRAPED = '{__name__!~"ALERTS.*|gpuglass_rollup_.*|.+:.+:.+"}'
@@ -170,11 +167,13 @@ def _roll_up(storages: dict[str, Remote], vmalert: Path, end: int, instance: str
     stop = threading.Event()
     raw = storages["vm-raw"]
     replayers, keepers = {}, []
-    for uid, (tier, rules, look_back) in _TIERS.items():
+    for uid, (tier, rules) in _TIERS.items():
         storage = VictoriaMetrics(storages[uid].url, "-")
         ledger = Ledger(VictoriaMetrics(raw.url, "-"), storage)
         replayer = Replayer(vmalert, RULES / "rollups" / rules, raw.url, storage.url, stop)
         now = partial(float, end + tier.delay)
+        # The keeper takes whole spans, the hours of a day for one.
+        look_back = tier.closed(now()) - _begin(end) // tier.span * tier.span
         keeper = RollupKeeper(tier, ledger, replayer, look_back, stop, now, 0)
         keeper.check()
         assert keeper.state.failures == 0 and keeper.state.windows > 0
@@ -184,7 +183,7 @@ def _roll_up(storages: dict[str, Remote], vmalert: Path, end: int, instance: str
     for at in range(_begin(end), end + 1, 60):
         raw.take_page(page, at, "keeper", instance)
     raw.flush()
-    for uid, (tier, _, _) in _TIERS.items():
+    for uid, (tier, _) in _TIERS.items():
         # Once more for our own programs, now that the keeper has told of itself.
         first = _begin(end) + tier.step
         replayers[uid].run(Replay(SCRAPE, ("",), first, tier.closed(end + tier.delay)))

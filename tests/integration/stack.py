@@ -220,6 +220,13 @@ class Stack:
         )
         return address
 
+    def change(self, node: str, scenario: str) -> None:
+        """Let the driver of an exporter go on by another scenario."""
+        path = self.folder / f"{node}.conf"
+        temporary = path.with_suffix(".new")
+        temporary.write_text(scenario)
+        temporary.replace(path)
+
     def write_targets(self, file: str, *targets: tuple[str, str]) -> None:
         """Write a file of the users' with (node, address) in each group."""
         groups = [f"- targets: ['{a}']\n  labels: {{node: {n}}}\n" for n, a in targets]

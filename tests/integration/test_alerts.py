@@ -25,14 +25,17 @@ receivers:
 - name: heartbeat
   webhook_configs: [{{url: "{inbox}/heartbeat"}}]
 """
-# Two XIDs at the same moment, after which the GPU is lost, and a process that holds it.
-SICK = """\
+# A process holds the second GPU.
+WELL = """\
 start {start}
 gpus 2 preset=h200
-at 12s xid code=79 gpu=1
-at 12s xid code=48 gpu=1
-at 14s lost gpu=1
 process pid=4194400 gpu=1 memory=10GiB
+"""
+# Two XIDs at the same moment, after which that GPU is lost.
+SICK = """\
+at {xids}s xid code=79 gpu=1
+at {xids}s xid code=48 gpu=1
+at {lost}s lost gpu=1
 """
 # The driver asks for a reset, and then the node is gone.
 GONE = """\
@@ -66,10 +69,17 @@ def told(
         hasten(stack.rules)
         stack.receivers.write_text(RECEIVERS.format(inbox=inbox.url))
         no_log = ("--path.kmsg", "/nonexistent")
-        sick = stack.exporter("sick", SICK.format(start=int(time.time())), simulator, *no_log)
+        start = int(time.time())
+        well = WELL.format(start=start)
+        sick = stack.exporter("sick", well, simulator, *no_log)
         gone = stack.exporter("gone", GONE, simulator, *no_log)
         stack.write_targets("fleet.yml", ("sick", sick), ("gone", gone))
         stack.start()
+        # What an owner held is known from the second scrape on.
+        owned = 'gpu_owner_allocated_seconds_total{node="sick",user="unattributed"} > 2'
+        wait_for("the GPU's owner is known", lambda: stack.query(owned), seconds=60)
+        xids = int(time.time()) - start + 3
+        stack.change("sick", well + SICK.format(xids=xids, lost=xids + 2))
         yield Told(stack, inbox)
     finally:
         inbox.close()
