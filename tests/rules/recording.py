@@ -93,6 +93,8 @@ def _growth(name: str, key: Key, stage: Stage) -> float:
         return 0.0
     grown = last - first
     seconds = stage.pages[-1].at - stage.pages[0].at
-    is_age = name.endswith("_seconds") and abs(grown - seconds) < 0.5 * seconds
-    is_counter = _TYPES.get(name) is Type.COUNTER
-    return max(0.0, grown) if is_counter or is_age else 0.0
+    if _TYPES.get(name) is Type.COUNTER:
+        return max(0.0, grown)
+    # Times are told in whole seconds: what goes with the clock may seem to be ahead or behind.
+    is_age = name.endswith("_seconds") and 0 < grown and abs(grown - seconds) < 0.5 * seconds + 1
+    return seconds if is_age else 0.0

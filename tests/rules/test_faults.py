@@ -277,7 +277,7 @@ def proof(
     try:
         stack.victoriametrics.start()
         fleet.begin()
-        before = fleet.take(2)
+        before = fleet.take(3)
         fleet.spoil()
         time.sleep(SETTLING)
         after = fleet.take(3)
