@@ -96,5 +96,5 @@ def _growth(name: str, key: Key, stage: Stage) -> float:
     if _TYPES.get(name) is Type.COUNTER:
         return max(0.0, grown)
     # Times are told in whole seconds: what goes with the clock may seem to be ahead or behind.
-    is_age = name.endswith("_seconds") and 0 < grown and abs(grown - seconds) < 0.5 * seconds + 1
+    is_age = name.endswith("_seconds") and grown > 0 and abs(grown - seconds) < 0.5 * seconds + 1
     return seconds if is_age else 0.0
