@@ -150,6 +150,9 @@ class Fleet:
         at = time.time()
         for node in self.nodes:
             replace_scenario(self._path(node), node.scenario(self.start, at))
+        # Faults begin at whole seconds, and what looks at its start has to find them.
+        time.sleep(2)
+        for node in self.nodes:
             if any(fault.restarts for fault in node.faults):
                 self._serving[node.name].close()
                 self._serve(node)

@@ -15,6 +15,7 @@ from gpuglass.keeper.alertmanager.acknowledgements import AcknowledgementsKeeper
 from gpuglass.keeper.alertmanager.api import Alertmanager
 from gpuglass.keeper.choices import Choices
 from gpuglass.keeper.duty import Told
+from gpuglass.keeper.enrolment import Certificates, Enrolment
 from gpuglass.keeper.published import FileState, State
 from gpuglass.keeper.receivers import keeper as receivers_keeper
 from gpuglass.keeper.receivers.keeper import ReceiversKeeper
@@ -46,7 +47,9 @@ def test_each_metric_is_there_as_declared(metric: Metric, tmp_path: Path) -> Non
     workers.state = STATE
     attendance = Attendance(tmp_path, list, VictoriaMetrics("http://127.0.0.1:1", "-"))
     attendance.seen = {"pod": Seen(1.0, time.time(), 0.1)}
-    duties: list[Told] = [targets, rules, acks, CHOICES, receivers, workers, attendance]
+    Enrolment(tmp_path / "tls").prepare()
+    ends = Certificates(tmp_path / "tls")
+    duties: list[Told] = [targets, rules, acks, CHOICES, receivers, workers, attendance, ends]
     told = metrics.registry([*duties, Runner([targets, rules])])
     page = generate_latest(told).decode()
     families = {f.name: f for f in text_string_to_metric_families(page)}

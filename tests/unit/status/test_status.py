@@ -263,7 +263,6 @@ def test_nothing_listens() -> None:
         (200, b'{"status": "success", "data": {"result": [{}]}}', ""),
         (200, b"\xff", ""),
         (404, b"", " (HTTP 404)"),
-        (401, b"", " (HTTP 401)"),
         (404, b'{"status": "error", "error": "no such page"}', " (HTTP 404)"),
         (422, b'{"error": {"code": 1}}', " (HTTP 422)"),
     ],
