@@ -8,14 +8,12 @@ A folder that its owner alone may enter gets, unless they are there:
     alertmanager.yml    the same for Alertmanager, which wants a hash of it in a web configuration
 """
 
-import fcntl
 import re
 import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from gpuglass.keeper.lock import locked
 from gpuglass.text.files import replace
 
 USER = "gpuglass"
@@ -59,14 +57,6 @@ def hashed(password: bytes) -> str:
     import bcrypt
 
     return bcrypt.hashpw(password, bcrypt.gensalt(_COST)).decode()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Be the only one that works on the secrets of a folder."""
-    with (folder / ".lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _is_hashed(password: bytes, web: Path) -> bool:
