@@ -77,6 +77,13 @@ class Mapping:
     line: int
     pairs: "tuple[tuple[Scalar, Node], ...]"
 
+    def entries(self) -> "Iterator[tuple[Scalar, Node, int | None]]":
+        """Each key and value, and the line on which the key stood first if it did before."""
+        lines: dict[str, int] = {}
+        for key, value in self.pairs:
+            yield key, value, lines.get(key.text)
+            lines.setdefault(key.text, key.line)
+
 
 Node: TypeAlias = Scalar | Sequence | Mapping
 

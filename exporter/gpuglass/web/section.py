@@ -47,9 +47,8 @@ class Section:
         if not isinstance(node, Mapping):
             problems.add(node.line, f"{name} holds 'name: value' lines; write them under it")
             return
-        for key, value in node.pairs:
-            if key.text in self._values:
-                first = self._values[key.text][0]
+        for key, value, first in node.entries():
+            if first is not None:
                 problems.add(key.line, f"{key.text} is also on line {first}; keep one")
             elif known and key.text not in known:
                 problems.add(

@@ -107,14 +107,12 @@ class _Reader:
 
     def _pairs(self, node: Mapping) -> Iterator[tuple[Scalar, Node]]:
         """Keys and values; a key that stands there twice is a problem."""
-        seen: dict[str, int] = {}
-        for key, value in node.pairs:
-            if key.text in seen:
-                what = f'"{_short(key.text)}" is also on line {seen[key.text]}; keep one'
+        for key, value, first in node.entries():
+            if first is None:
+                yield key, value
+            else:
+                what = f'"{_short(key.text)}" is also on line {first}; keep one'
                 self._problem(key.line, what)
-                continue
-            seen[key.text] = key.line
-            yield key, value
 
     def _list(self, section: str) -> tuple[Node, ...]:
         node = self.sections.get(section)

@@ -139,12 +139,9 @@ class Reader:
                 self._refuse(group.line, what)
 
     def _check_keys(self, node: Mapping) -> None:
-        seen: dict[str, int] = {}
-        for key, value in node.pairs:
-            if key.text in seen:
-                what = f'key "{key.text}" is also on line {seen[key.text]}; keep one'
-                self._refuse(key.line, what)
-            seen[key.text] = key.line
+        for key, value, first in node.entries():
+            if first is not None:
+                self._refuse(key.line, f'key "{key.text}" is also on line {first}; keep one')
             if isinstance(value, Mapping) and key.text in ("labels", "annotations"):
                 self._check_keys(value)
 

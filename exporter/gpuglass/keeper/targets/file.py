@@ -151,14 +151,12 @@ class _Reader:
 
     def _pairs(self, node: Mapping, kind: str) -> Iterator[tuple[str, tuple[int, Node]]]:
         """Names with their line and value; a name that stands there twice is a problem."""
-        seen: dict[str, int] = {}
-        for key, value in node.pairs:
-            if key.text in seen:
-                what = f'{kind} "{_short(key.text)}" is also on line {seen[key.text]}; keep one'
+        for key, value, first in node.entries():
+            if first is None:
+                yield key.text, (key.line, value)
+            else:
+                what = f'{kind} "{_short(key.text)}" is also on line {first}; keep one'
                 self._problem(key.line, what)
-                continue
-            seen[key.text] = key.line
-            yield key.text, (key.line, value)
 
     def _labels(self, node: Node) -> dict[str, str]:
         if not isinstance(node, Mapping):

@@ -224,14 +224,12 @@ class _Reader:
         return line, ""
 
     def _pairs(self, node: Mapping, kind: str) -> Iterator[tuple[str, tuple[int, Node]]]:
-        seen: dict[str, int] = {}
-        for key, value in node.pairs:
-            if key.text in seen:
-                what = f'{kind} "{key.text[:64]}" is also on line {seen[key.text]}; keep one'
+        for key, value, first in node.entries():
+            if first is None:
+                yield key.text, (key.line, value)
+            else:
+                what = f'{kind} "{key.text[:64]}" is also on line {first}; keep one'
                 self._problem(key.line, what)
-                continue
-            seen[key.text] = key.line
-            yield key.text, (key.line, value)
 
     def _problem(self, line: int, what: str) -> None:
         self.problems.append(Problem(self._name, line, what))
