@@ -10,7 +10,7 @@ import click
 from gpuglass.cli.push import push_dir_option, push_url_option
 from gpuglass.cli.settings import SettingsCommand, url
 from gpuglass.cli.silencing import alertmanager_option
-from gpuglass.cli.storage import victoriametrics_option, way_option
+from gpuglass.cli.storage import tier_options, victoriametrics_option, way_option
 from gpuglass.cli.targets_options import dir_option
 from gpuglass.doctor.install import Addresses, Install
 from gpuglass.doctor.model import ROLES, Result, Status, examine
@@ -45,18 +45,7 @@ _OPTIONS = (
     _url_option("vmagent", "http://127.0.0.1:8429", "vmagent"),
     _url_option("vmalert", "http://127.0.0.1:8880", "vmalert"),
     alertmanager_option,
-    click.option(
-        "--rollup.minute-url",
-        "minute_url",
-        type=url,
-        help="Address of the tier of minutes; without it, there is none.",
-    ),
-    click.option(
-        "--rollup.hour-url",
-        "hour_url",
-        type=url,
-        help="Address of the tier of hours; without it, there is none.",
-    ),
+    tier_options,
     way_option,
     _url_option("grafana", None, "Grafana; without it, there is none"),
     click.option(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import click
 
-from gpuglass.cli.settings import SettingsCommand, duration, url
-from gpuglass.cli.storage import victoriametrics_option, way_option
+from gpuglass.cli.settings import SettingsCommand, duration
+from gpuglass.cli.storage import tier_options, victoriametrics_option, way_option
 from gpuglass.cli.tables import ago, aligned, moment
 from gpuglass.keeper.http import Way
 from gpuglass.keeper.victoriametrics import Labels, QueryError, VictoriaMetrics
@@ -80,18 +80,7 @@ class Episode:
 )
 @click.option("--node", help="Only alerts of this node.")
 @victoriametrics_option()
-@click.option(
-    "--rollup.minute-url",
-    "minute_url",
-    type=url,
-    help="Address of the VictoriaMetrics that keeps a value a minute, for what is older.",
-)
-@click.option(
-    "--rollup.hour-url",
-    "hour_url",
-    type=url,
-    help="Address of the VictoriaMetrics that keeps a value an hour, for what is older still.",
-)
+@tier_options
 @way_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, in base units.")
 def command(

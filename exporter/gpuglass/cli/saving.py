@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gpuglass.cli.settings import url
+from gpuglass.cli.storage import tier_options
 from gpuglass.keeper.backup.layout import Layout
 from gpuglass.keeper.backup.manifest import BackupError
 from gpuglass.keeper.victoriametrics import QueryError
@@ -30,18 +30,7 @@ _OPTIONS = (
         show_default=True,
         help="Folder of the data, with a folder for each program.",
     ),
-    click.option(
-        "--rollup.minute-url",
-        "minute_url",
-        type=url,
-        help="Address of the tier of minutes; without it, there is none.",
-    ),
-    click.option(
-        "--rollup.hour-url",
-        "hour_url",
-        type=url,
-        help="Address of the tier of hours; without it, there is none.",
-    ),
+    tier_options,
 )
 T = TypeVar("T")
 

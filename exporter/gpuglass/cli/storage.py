@@ -27,6 +27,18 @@ def victoriametrics_option(more: str = "") -> Callable[[Any], Any]:
     )
 
 
+def tier_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where the tiers are: ``minute_url`` and ``hour_url``."""
+    for name, kept in (("hour", "an hour"), ("minute", "a minute")):
+        command = click.option(
+            f"--rollup.{name}-url",
+            f"{name}_url",
+            type=url,
+            help=f"Address of the VictoriaMetrics that keeps a value {kept}; else none does.",
+        )(command)
+    return command
+
+
 def way_option(command: Any) -> Any:
     """Give a command the option that names the password, as the ``Way`` to get to the programs."""
     return click.option(

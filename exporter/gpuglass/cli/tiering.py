@@ -10,6 +10,7 @@ import click
 
 from gpuglass.cli.ruling import vmalert_option
 from gpuglass.cli.settings import duration, url
+from gpuglass.cli.storage import tier_options
 from gpuglass.keeper.http import Way
 from gpuglass.keeper.rollups.keeper import RollupKeeper
 from gpuglass.keeper.rollups.ledger import Ledger
@@ -37,18 +38,7 @@ _LOOK_BACK = click.option(
 )
 # What says how the tiers are made, for whoever makes them.
 _MAKING = (
-    click.option(
-        "--rollup.minute-url",
-        "rollup_minute",
-        type=url,
-        help="Address of the VictoriaMetrics that keeps a value a minute; without it, none does.",
-    ),
-    click.option(
-        "--rollup.hour-url",
-        "rollup_hour",
-        type=url,
-        help="Address of the VictoriaMetrics that keeps a value an hour; without it, none does.",
-    ),
+    tier_options,
     click.option(
         "--rollup.rules-dir",
         "rollup_rules",
@@ -59,7 +49,7 @@ _MAKING = (
     ),
     vmalert_option,
 )
-TIERS = ((MINUTE, "rollup_minute", "minute"), (HOUR, "rollup_hour", "hour"))
+TIERS = ((MINUTE, "minute_url", "minute"), (HOUR, "hour_url", "hour"))
 
 
 def rollup_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,7 +112,7 @@ def books_and_replayer(
     Raises:
         click.UsageError: An option is wrong.
     """
-    address = chosen[f"rollup_{name}"]
+    address = chosen[f"{name}_url"]
     rules = chosen["rollup_rules"] / f"{name}.yml"
     if not rules.is_file():
         raise click.UsageError(f"--rollup.rules-dir: {rules} is not there")
