@@ -64,7 +64,7 @@ flags_of() {
     [ -e "$here/programs/$1.conf" ] || return 0
     # NAME-push.conf is another way to run the same program.
     cat "$here/programs/$1.conf" "$here/programs/$1-push.conf" 2>/dev/null |
-        sed -nE 's/^[[:space:]]+"?(--?[A-Za-z][A-Za-z0-9.-]*)=.*/\1/p'
+        sed -nE 's/^[[:space:]]+"?(--?[A-Za-z][A-Za-z0-9.-]*)=.*/\1/p' | sort -u
 }
 
 # Prints what keeps FILE from serving as NAME; nothing when it will do.
