@@ -1,7 +1,7 @@
 """What is exchanged is so as a whole, whenever the process is killed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,8 @@ def steps(root: Path) -> int:
     return count
 
 
-def killed(exchange: Exchange, at: int) -> None:
-    """Let another process do it, which is killed before the change ``at``."""
+def killed(act: Callable[[], None], at: int) -> int:
+    """Let another process act, which is killed before the change ``at``; its exit code."""
     pid = os.fork()
     if pid == 0:
         left = at
@@ -106,9 +106,9 @@ def killed(exchange: Exchange, at: int) -> None:
                 os._exit(9)
 
         calls(pytest.MonkeyPatch(), one)
-        exchange.commit()
+        act()
         os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def kills(root: Path) -> Iterator[int]:
@@ -122,7 +122,7 @@ def test_killed_anywhere_it_is_the_old_or_the_new_after_the_next_run(tmp_path: P
         root = tmp_path / str(at)
         root.mkdir()
         exchange = prepare(root)
-        killed(exchange, at)
+        assert killed(exchange.commit, at) == 9
         stores, others = places(root)
         mixed = [content(root).get(f"{name}/same") for name in FILES]
         if mixed not in (["old"] * 3, ["new"] * 3):
@@ -144,22 +144,9 @@ def test_killed_anywhere_while_it_goes_back_nothing_is_lost(tmp_path: Path) -> N
             root = tmp_path / f"{at}-{later}"
             root.mkdir()
             exchange = prepare(root)
-            killed(exchange, at)
+            assert killed(exchange.commit, at) == 9
             stores, others = places(root)
-            pid = os.fork()
-            if pid == 0:
-                left = later
-
-                def one() -> None:
-                    nonlocal left
-                    left -= 1
-                    if left < 0:
-                        os._exit(9)
-
-                calls(pytest.MonkeyPatch(), one)
-                Exchange(stores, others).settle()
-                os._exit(0)
-            os.waitpid(pid, 0)
+            assert killed(Exchange(stores, others).settle, later) in (0, 9)
             Exchange(stores, others).settle()
             assert content(root) in (expected("old"), expected("new"))
 
