@@ -4,6 +4,11 @@
 # The rules are evaluated on the samples themselves and look back as far as this.
 readonly least_raw_days=7
 
+# The version of .env.
+pinned() {
+    sed -n "s/^$1=//p" "$source_dir/.env"
+}
+
 declare -A setting=(
     [GPUGLASS_EXPORTER_PORT]=9400
     [GPUGLASS_KEEPER_PORT]=9401
@@ -43,11 +48,10 @@ declare -A setting=(
     [GPUGLASS_OPEN]=''
     # Empty: the Grafana of this install, where it has one.
     [GPUGLASS_DASHBOARD_URL]=''
-    # The containers run the release that is pinned for the native way.
-    [GPUGLASS_VM_VERSION]=$(sed -nE 's/.*-(v[0-9.]+)\.tar\.gz$/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
-    [GPUGLASS_ALERTMANAGER_VERSION]=$(sed -nE 's/.* alertmanager-([0-9.]+)\.linux-.*/v\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
-    [GPUGLASS_GRAFANA_VERSION]=$(sed -nE 's/.* grafana_([0-9.]+)_.*/\1/p' "$source_dir/deploy/native/checksums.txt" | head -n 1)
-    [GPUGLASS_PYTHON_IMAGE]=python:3.13-slim
+    [GPUGLASS_VM_VERSION]=$(pinned GPUGLASS_VM_VERSION)
+    [GPUGLASS_ALERTMANAGER_VERSION]=$(pinned GPUGLASS_ALERTMANAGER_VERSION)
+    [GPUGLASS_GRAFANA_VERSION]=$(pinned GPUGLASS_GRAFANA_VERSION)
+    [GPUGLASS_PYTHON_IMAGE]=$(pinned GPUGLASS_PYTHON_IMAGE)
     [GPUGLASS_IMAGES]=gpuglass
 )
 

@@ -35,6 +35,12 @@ ORDINARY_USER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-g
 RUN_TIMEOUT = 300
 
 
+def pins() -> dict[str, str]:
+    """The versions that the clone pins, by the names that the Compose files have for them."""
+    lines = (REPOSITORY / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
 def is_root() -> bool:
     return os.getuid() == 0
 

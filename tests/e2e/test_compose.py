@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.clone import REPOSITORY, Clone, give_away
+from tests.e2e.clone import REPOSITORY, Clone, give_away, pins
 
 from gpuglass import __version__
 from gpuglass.cli import alerts, maintenance, rollups, status
@@ -67,32 +67,30 @@ def test_vmagent_is_started_by_the_script() -> None:
     assert f"vmagent:{folder.partition('=')[2]}" in vmagent["volumes"]
 
 
-def test_release_is_the_pinned_one() -> None:
+def test_versions_are_in_one_place() -> None:
+    files = [REPOSITORY / file for file in (HOST, WORKER, PUSHES, *OVERLAYS, "exporter/Dockerfile")]
+    pinned = pins()
+    for file in files:
+        text = file.read_text()
+        assert not [value for value in pinned.values() if value in text], file
+        for name in re.findall(r"\$\{GPUGLASS_(\w*VERSION|PYTHON_IMAGE)\b", text):
+            assert f"GPUGLASS_{name}" in pinned, file
+    images = [each["image"] for each in services(HOST).values()]
+    images += [services(file)["exporter"]["image"] for file in (WORKER, "deploy/docker/demo.yml")]
+    images.append(services(PUSHES)["vmagent"]["image"])
+    assert all(re.search(r":\$\{GPUGLASS_\w*VERSION:\?", image) for image in images)
+    assert pinned["GPUGLASS_VERSION"] == __version__
+
+
+def test_checksums_are_of_the_pinned_versions() -> None:
     checksums = (REPOSITORY / "deploy/native/checksums.txt").read_text()
-    dockerfile = (REPOSITORY / "exporter/Dockerfile").read_text()
-    (grafana,) = set(re.findall(r"grafana_([\d.]+)_\d+_linux_\w+\.tar\.gz", checksums))
-    image = services(HOST)["grafana"]["image"]
-    assert image == f"grafana/grafana:${{GPUGLASS_GRAFANA_VERSION:-{grafana}}}"
     for name, archive in (
-        ("VM_VERSION", r"victoria-metrics-linux-\w+-(v[\d.]+)\.tar\.gz"),
-        ("ALERTMANAGER_VERSION", r"alertmanager-([\d.]+)\.linux-\w+\.tar\.gz"),
+        ("VM", r"(?:victoria-metrics|vmutils)-linux-\w+-v([\d.]+)\.tar\.gz"),
+        ("ALERTMANAGER", r"alertmanager-([\d.]+)\.linux-\w+\.tar\.gz"),
+        ("GRAFANA", r"grafana_([\d.]+)_\d+_linux_\w+\.tar\.gz"),
     ):
-        (version,) = {f"v{found.lstrip('v')}" for found in re.findall(archive, checksums)}
-        default = f"${{GPUGLASS_{name}:-{version}}}"
-        ours = {"alertmanager", "grafana"}
-        programs = {"alertmanager"} if name == "ALERTMANAGER_VERSION" else {*OTHERS} - ours
-        assert all(services(HOST)[p]["image"].endswith(f":{default}") for p in programs)
-        assert services(HOST)["keeper"]["build"]["args"][name] == default
-        assert f"ARG {name}={version}\n" in dockerfile
-
-
-def test_images_are_of_this_version() -> None:
-    ours = {
-        service["image"].partition("/")[2]
-        for service in services(HOST, WORKER, "deploy/docker/demo.yml").values()
-        if service["image"].startswith("${GPUGLASS_IMAGES:-gpuglass}/")
-    } | {services(WORKER)["exporter"]["image"].partition("/")[2]}
-    assert ours == {f"{name}:{__version__}" for name in ("exporter", "keeper", "demo")}
+        found = re.findall(archive, checksums)
+        assert set(found) == {pins()[f"GPUGLASS_{name}_VERSION"].removeprefix("v")}
 
 
 def test_the_ca_s_key_is_the_keeper_s_alone() -> None:

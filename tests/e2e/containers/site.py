@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.e2e.clone import REPOSITORY
+from tests.e2e.clone import REPOSITORY, pins
 from tests.e2e.containers.engine import MACHINE_RIGHTS, Engine
 from tests.e2e.containers.registry import Store
 
@@ -52,7 +52,8 @@ def host_services() -> dict[str, Any]:
 
 def image_of(service: str) -> str:
     """The image that the host's Compose file names for a service."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", host_services()[service]["image"])
+    image = host_services()[service]["image"]
+    return re.sub(r"\$\{(\w+):[^}]*\}", lambda name: pins()[name[1]], image)
 
 
 @dataclass(frozen=True)
@@ -253,7 +254,7 @@ def working_tree(version: str = __version__) -> bytes:
 
 def _add(tar: tarfile.TarFile, name: str, version: str) -> None:
     content = (REPOSITORY / name).read_bytes()
-    if name.endswith(("__init__.py", ".yml")):
+    if name in ("exporter/gpuglass/__init__.py", ".env"):
         content = content.replace(__version__.encode(), version.encode())
     entry = tar.gettarinfo(REPOSITORY / name, name)
     entry.size = len(content)
