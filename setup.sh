@@ -35,7 +35,7 @@ usage: ./setup.sh --single-node | --host | --worker   [--demo] [--docker | --no-
   --tls FILE     with --worker: over TLS and with a password, by what "gpuglass enrol" printed on the host;
                  - reads it from the standard input, none goes back to plain HTTP
   --push https://HOST[:8427]  with --worker, where no host can reach it: it sends by itself; none ends that
-  --bundle FILE  with --push: what "gpuglass workers add" printed on the host; - reads the standard input
+  --credentials FILE  with --push: what "gpuglass workers add" printed on the host; - reads the standard input
   --insecure     VictoriaMetrics, vmagent, vmalert and Alertmanager ask nobody for a password, until --secure
   --demo         eight stand-in GPUs in place of real ones
   --docker       containers, or an error; --no-docker: never containers (default: where Docker answers)
@@ -120,12 +120,12 @@ parse_arguments() {
             shift
             ;;
         --push=?*) push=${1#*=} ;;
-        --bundle)
-            [ -n "${2:-}" ] || usage_error "--bundle needs a file, or - for the standard input"
-            given_bundle=$2
+        --credentials)
+            [ -n "${2:-}" ] || usage_error "--credentials needs a file, or - for the standard input"
+            given_credentials=$2
             shift
             ;;
-        --bundle=?*) given_bundle=${1#*=} ;;
+        --credentials=?*) given_credentials=${1#*=} ;;
         --prefix)
             [ -n "${2:-}" ] || usage_error "--prefix needs a folder"
             prefix=$2
@@ -162,8 +162,8 @@ check_arguments() {
     [ "$offline" = no ] || [ "$action$build_images" = no ] || usage_error "--offline goes with --single-node, --host and --worker, and without --build"
     [ -z "$secrecy" ] || [[ $role == single-node || $role == host ]] || usage_error "--$secrecy goes with --single-node and --host only"
     [ -z "$tls" ] || [ "$role" = worker ] || usage_error "--tls goes with --worker only; the others listen on the loopback"
-    [ -z "$push$given_bundle" ] || [ "$role" = worker ] ||
-        usage_error "--push and --bundle go with --worker only; a host takes what is pushed with GPUGLASS_PUSH=yes in gpuglass.env"
+    [ -z "$push$given_credentials" ] || [ "$role" = worker ] ||
+        usage_error "--push and --credentials go with --worker only; a host takes what is pushed with GPUGLASS_PUSH=yes in gpuglass.env"
     [ "$demo" = no ] || [ "$role" != host ] || usage_error "--demo needs an exporter, which --host has not"
     [[ $prefix == /* ]] || prefix=$PWD/$prefix
     check_path "$source_dir"

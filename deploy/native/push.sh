@@ -2,8 +2,8 @@
 # Pushing, where a host cannot reach its workers: the host's door for them, and a worker that goes through it.
 # To be sourced.
 
-# What --push and --bundle gave; where this worker pushes, or none; and what came as its bundle.
-push='' given_bundle='' push_url=none bundle_content=''
+# What --push and --credentials gave; where this worker pushes, or none; and the credentials themselves.
+push='' given_credentials='' push_url=none credentials_content=''
 readonly push_in_container=/var/lib/gpuglass/push
 
 # Without --push, a worker goes on as it did.
@@ -20,13 +20,13 @@ read_push() {
     *) push_url=$(whole_push_url "$push") || exit 2 ;;
     esac
     if ! is_pushing; then
-        [ -z "$given_bundle" ] || usage_error "--bundle goes with --push https://HOST only"
+        [ -z "$given_credentials" ] || usage_error "--credentials goes with --push https://HOST only"
         return 0
     fi
     [ -z "$tls" ] || usage_error "--tls is for workers that are scraped; one that pushes listens on the loopback only"
     # What it was while it was scraped is over.
     web=none web_content=''
-    read_bundle
+    read_credentials
     check_push_name
 }
 
@@ -44,48 +44,48 @@ whole_push_url() {
 }
 
 # From FILE, or from the standard input if that is "-".
-read_bundle() {
+read_credentials() {
     local before
     before=$(saved push)
-    if [ -z "$given_bundle" ]; then
+    if [ -z "$given_credentials" ]; then
         [ "${before:-none}" != none ] ||
-            usage_error "--push needs --bundle FILE, or - for the standard input: what gpuglass workers add printed on the monitoring host"
+            usage_error "--push needs --credentials FILE, or - for the standard input: what gpuglass workers add printed on the monitoring host"
         return 0
     fi
-    if [ "$given_bundle" = - ]; then
+    if [ "$given_credentials" = - ]; then
         [ ! -t 0 ] || say "Paste what gpuglass workers add printed on the monitoring host, then press Ctrl-D:"
-        bundle_content=$(tr -d '\000') || true
+        credentials_content=$(tr -d '\000') || true
     else
-        [ -f "$given_bundle" ] && [ -r "$given_bundle" ] ||
-            usage_error "--bundle: $given_bundle cannot be read; name the file of gpuglass workers add"
-        bundle_content=$(tr -d '\000' <"$given_bundle") || usage_error "--bundle: $given_bundle cannot be read"
+        [ -f "$given_credentials" ] && [ -r "$given_credentials" ] ||
+            usage_error "--credentials: $given_credentials cannot be read; name the file of gpuglass workers add"
+        credentials_content=$(tr -d '\000' <"$given_credentials") || usage_error "--credentials: $given_credentials cannot be read"
     fi
-    [ -n "$bundle_content" ] || usage_error "--bundle: nothing came; give what gpuglass workers add printed on the monitoring host"
+    [ -n "$credentials_content" ] || usage_error "--credentials: nothing came; give what gpuglass workers add printed on the monitoring host"
 }
 
 # The host has the say in a worker's name.
 check_push_name() {
     local name
-    if [ -n "$bundle_content" ]; then
-        name=$(sed -n 's/^node: *//p' <<<"$bundle_content" | head -n 1)
+    if [ -n "$credentials_content" ]; then
+        name=$(sed -n 's/^node: *//p' <<<"$credentials_content" | head -n 1)
     else
         name=$(saved GPUGLASS_NODE_NAME)
     fi
     [ -n "$name" ] || return 0
     [ -z "${given[GPUGLASS_NODE_NAME]:-}" ] || [ "${setting[GPUGLASS_NODE_NAME]}" = "$name" ] ||
         usage_error "${given[GPUGLASS_NODE_NAME]}: GPUGLASS_NODE_NAME is ${setting[GPUGLASS_NODE_NAME]}, and the monitoring host knows this worker as $name; remove the setting, or add the worker there by the other name"
-    set_setting --bundle GPUGLASS_NODE_NAME "$name"
+    set_setting --credentials GPUGLASS_NODE_NAME "$name"
 }
 
-# Puts the bundle where its owner alone reads it, once the host was seen to know it. Fails with what is wrong.
+# Puts the credentials where their owner alone reads it, once the host was seen to know it. Fails with what is wrong.
 store_push() {
     local folder=$prefix/push
     if ! is_pushing; then
         rm -rf -- "$folder"
         return 0
     fi
-    if [ -z "$bundle_content" ]; then
-        [ -e "$folder/token" ] || die "$folder is gone; add this worker anew on the monitoring host, and give its --bundle"
+    if [ -z "$credentials_content" ]; then
+        [ -e "$folder/token" ] || die "$folder is gone; add this worker anew on the monitoring host, and give its --credentials"
         return 0
     fi
     joins "$venv/bin/gpuglass" push join - --push.url "$push_url" --push.dir "$folder"
@@ -93,14 +93,14 @@ store_push() {
 
 # The same in the containers' volume.
 store_push_in_volume() {
-    ! is_pushing || [ -z "$bundle_content" ] ||
+    ! is_pushing || [ -z "$credentials_content" ] ||
         joins compose run --rm -T --no-deps --entrypoint gpuglass exporter push join - \
             --push.url "$push_url" --push.dir "$push_in_container"
 }
 
 joins() {
     local told
-    told=$("$@" <<<"$bundle_content" 2>&1 9>&-) || die "--push: $(sed -n 's/^gpuglass: error: //p' <<<"$told" | head -n 1 | grep . || tail -n 1 <<<"$told")"
+    told=$("$@" <<<"$credentials_content" 2>&1 9>&-) || die "--push: $(sed -n 's/^gpuglass: error: //p' <<<"$told" | head -n 1 | grep . || tail -n 1 <<<"$told")"
 }
 
 show_pushing() {

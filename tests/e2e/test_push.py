@@ -32,13 +32,13 @@ class Pair:
     def given(self) -> str:
         """What the worker is given, as its user would paste it."""
         printed = self.host.gpuglass("workers", "add", NODE, "--label", "cluster=rented")
-        assert f":{self.port} --bundle - <<'END'\n" in printed
+        assert f":{self.port} --credentials - <<'END'\n" in printed
         return printed.partition("<<'END'\n")[2].partition("END\n")[0]
 
     def join(self, given: str) -> tuple[int, str]:
         file = self.worker.folder / "given"
         file.write_text(given)
-        arguments = ("--worker", "--no-docker", "--push", self.url, "--bundle", "-")
+        arguments = ("--worker", "--no-docker", "--push", self.url, "--credentials", "-")
         return self.worker.setup(*arguments, stdin=file)
 
     def remove(self) -> None:

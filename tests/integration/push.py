@@ -94,7 +94,7 @@ class Host:
         printed = self.manage("add", name, *arguments)
         assert printed.returncode == 0, printed.stderr
         command, _, rest = printed.stdout.partition("<<'END'\n")
-        assert command.endswith(f"./setup.sh --worker --push {self.url} --bundle - ")
+        assert command.endswith(f"./setup.sh --worker --push {self.url} --credentials - ")
         return rest.partition("END\n")[0]
 
     def lets_in(self, name: str) -> bool:

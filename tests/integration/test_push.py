@@ -15,7 +15,7 @@ import pytest
 from tests.integration.push import Host, Worker, gpuglass
 from tests.integration.stack import get, wait_for
 
-from gpuglass.push import bundle, queue
+from gpuglass.push import credentials, queue
 
 OUTAGE = 20.0
 # A scrape that comes a little late makes a longer step, but not one of two intervals.
@@ -65,7 +65,7 @@ def request(host: Host, path: str, token: str, method: str = "GET", body: bytes 
 
 
 def token_of(worker: Worker) -> str:
-    return bundle.load(worker.directory).token
+    return credentials.load(worker.directory).token
 
 
 def stored(host: Host, name: str) -> list[dict[str, str]]:

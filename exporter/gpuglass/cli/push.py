@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gpuglass.cli.settings import SettingsCommand, duration, url
-from gpuglass.push import bundle, contact, queue
+from gpuglass.push import contact, credentials, queue
 
 _PAUSE = 0.5
 
@@ -46,11 +46,13 @@ def join(source: Path, push_url: str | None, push_dir: Path | None) -> None:
     """Take what gpuglass workers add printed, once the host has been seen to know it."""
     address, folder = _needed(push_url, push_dir)
     try:
-        content = sys.stdin.buffer.read(bundle.MOST) if str(source) == "-" else source.read_bytes()
-        given = bundle.parse(content)
+        content = (
+            sys.stdin.buffer.read(credentials.MOST) if str(source) == "-" else source.read_bytes()
+        )
+        given = credentials.parse(content)
         made = contact.make(address, given)
-        bundle.store(given, folder)
-    except bundle.BundleError as error:
+        credentials.store(given, folder)
+    except credentials.CredentialsError as error:
         raise click.ClickException(f"{source}: {error}") from None
     except OSError as error:
         raise click.ClickException(_line(error)) from None
@@ -73,9 +75,9 @@ def check(push_url: str | None, push_dir: Path | None, push_vmagent: str, wait: 
     address, folder = _needed(push_url, push_dir)
     end = time.monotonic() + wait
     try:
-        given = bundle.load(folder)
+        given = credentials.load(folder)
         made = contact.make(address, given)
-    except bundle.BundleError as error:
+    except credentials.CredentialsError as error:
         raise click.ClickException(f"{folder}: {error}") from None
     except OSError as error:
         raise click.ClickException(_line(error)) from None

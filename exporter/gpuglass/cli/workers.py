@@ -23,7 +23,7 @@ from gpuglass.keeper.victoriametrics import QueryError, VictoriaMetrics
 from gpuglass.keeper.workers import edit
 from gpuglass.keeper.workers.file import FILE, Worker, life, name_error, parse
 from gpuglass.keeper.workers.keeper import MODE, prepare, read
-from gpuglass.push import bundle
+from gpuglass.push import credentials
 from gpuglass.text.files import replace
 
 _PORT = 8427
@@ -106,7 +106,7 @@ def add(
     with _told():
         enrolment = Enrolment(tls_dir)
         enrolment.prepare()
-        given = bundle.text(bundle.Bundle(name, worker.token, enrolment.ca()))
+        given = credentials.text(credentials.Credentials(name, worker.token, enrolment.ca()))
         if output and str(output) != "-":
             replace(output, given.encode(), 0o600)
         _change(directory, lambda content: edit.add(FILE, content, worker))
@@ -119,10 +119,10 @@ def _print(name: str, push_url: str, given: str, output: Path | None) -> None:
         return
     if output:
         click.echo(f"# Take {output} to {name} by a safe way; there, in the clone of gpuglass:")
-        click.echo(f"./setup.sh --worker --push {push_url} --bundle {output.name}")
+        click.echo(f"./setup.sh --worker --push {push_url} --credentials {output.name}")
     else:
         click.echo(f"# Type this on {name}, in the clone of gpuglass:")
-        click.echo(f"./setup.sh --worker --push {push_url} --bundle - <<'END'\n{given}END")
+        click.echo(f"./setup.sh --worker --push {push_url} --credentials - <<'END'\n{given}END")
     click.echo("\n# If it reaches this host by another name or address, write that after --push.")
 
 

@@ -2,7 +2,7 @@
 
 from gpuglass.doctor.install import Install
 from gpuglass.doctor.model import NODE, Finding, check, failed, ok, skipped, warning
-from gpuglass.push import bundle, contact
+from gpuglass.push import contact, credentials
 
 # From which on an alert is raised.
 _MOST_SECONDS = 5.0
@@ -15,11 +15,11 @@ def push(install: Install) -> Finding:
         return skipped("this node is scraped, it does not push")
     url, folder = install.push
     try:
-        made = contact.make(url, bundle.load(folder))
+        made = contact.make(url, credentials.load(folder))
     except contact.ContactError as error:
         what, _, do = str(error).partition("; ")
         return failed(what, do or "see vmauth's log on the monitoring host")
-    except (OSError, bundle.BundleError) as error:
+    except (OSError, credentials.CredentialsError) as error:
         return failed(
             f"{folder}: {getattr(error, 'strerror', None) or error}",
             "on the monitoring host: gpuglass workers add NAME; here, what that prints",

@@ -28,7 +28,7 @@ from gpuglass.catalogue.keeper import CERTIFICATE_EXPIRY
 from gpuglass.keeper.lock import locked
 from gpuglass.keeper.metrics import gauge
 from gpuglass.keeper.passwords import USER, hashed
-from gpuglass.push.bundle import HOST_NAME
+from gpuglass.push.credentials import HOST_NAME
 from gpuglass.text.certificate import expiry
 from gpuglass.text.files import replace
 

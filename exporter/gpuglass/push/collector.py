@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gpuglass.catalogue import exporter as metrics
 from gpuglass.catalogue.model import Sample
-from gpuglass.push import bundle, queue
+from gpuglass.push import credentials, queue
 from gpuglass.push.contact import Contact, ContactError, make
 
 _SECONDS = 60.0
@@ -32,7 +32,7 @@ class PushCollector:
         url: str,
         folder: Path,
         vmagent_url: str,
-        contact: Callable[[str, bundle.Bundle], Contact] = make,
+        contact: Callable[[str, credentials.Credentials], Contact] = make,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._folder, self._vmagent_url = url, folder, vmagent_url
@@ -59,8 +59,8 @@ class PushCollector:
     def _ask(self) -> None:
         self._last = self._error = None
         try:
-            self._last = self._make(self._url, bundle.load(self._folder))
-        except bundle.BundleError as error:
+            self._last = self._make(self._url, credentials.load(self._folder))
+        except credentials.CredentialsError as error:
             self._error = ContactError(f"{self._folder}: {error}")
         except OSError as error:
             self._error = error

@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpuglass.push.bundle import HOST_NAME, Bundle
+from gpuglass.push.credentials import HOST_NAME, Credentials
 
 _TIMEOUT = 10.0
 _ROUTE = "/api/v1/write"
@@ -43,7 +43,7 @@ class Contact:
 
 def make(
     url: str,
-    bundle: Bundle,
+    credentials: Credentials,
     timeout: float = _TIMEOUT,
     clock: Callable[[], float] = time.time,
 ) -> Contact:
@@ -51,7 +51,7 @@ def make(
 
     Args:
         url: Where the host is, ``https://HOST:PORT``.
-        bundle: What this worker was given.
+        credentials: What this worker was given.
         timeout: Seconds to wait at most, for each step.
         clock: Gives Unix time in seconds.
 
@@ -64,12 +64,12 @@ def make(
     try:
         with contextlib.ExitStack() as stack:
             plain = stack.enter_context(socket.create_connection((host, port), timeout))
-            context = bundle.context()
+            context = credentials.context()
             secure = stack.enter_context(context.wrap_socket(plain, server_hostname=HOST_NAME))
             connection = http.client.HTTPConnection(host, port)
             connection.sock = secure
             before = clock()
-            status, date = _ask(connection, bundle.token)
+            status, date = _ask(connection, credentials.token)
             after = clock()
     except ssl.SSLCertVerificationError as error:
         raise ContactError(
@@ -84,8 +84,8 @@ def make(
         ) from None
     if status in (401, 403):
         raise RefusedError(
-            f"{url} does not know the token of {bundle.node}: it is wrong or was revoked; on the "
-            f"monitoring host: gpuglass workers add {bundle.node}"
+            f"{url} does not know the token of {credentials.node}: it is wrong or was revoked; "
+            f"on the monitoring host: gpuglass workers add {credentials.node}"
         )
     if status // 100 != 2:
         raise ContactError(f"{url} answers with HTTP {status}; see vmauth's log there")

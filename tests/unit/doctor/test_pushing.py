@@ -7,20 +7,20 @@ import pytest
 from gpuglass.doctor.install import Install
 from gpuglass.doctor.model import Status
 from gpuglass.doctor.pushing import push
-from gpuglass.push import bundle, contact
+from gpuglass.push import contact, credentials
 from gpuglass.push.contact import Contact, ContactError, RefusedError
 
-GIVEN = bundle.Bundle("pod", "t" * 43, "no certificate: nobody is asked here")
+GIVEN = credentials.Credentials("pod", "t" * 43, "no certificate: nobody is asked here")
 
 
 @pytest.fixture
 def install(tmp_path: Path) -> Install:
-    bundle.store(GIVEN, tmp_path / "push")
+    credentials.store(GIVEN, tmp_path / "push")
     return Install(push=("https://host:8427", tmp_path / "push"))
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, outcome: Contact | Exception) -> None:
-    def make(url: str, given: bundle.Bundle) -> Contact:
+    def make(url: str, given: credentials.Credentials) -> Contact:
         assert (url, given) == ("https://host:8427", GIVEN)
         if isinstance(outcome, Exception):
             raise outcome

@@ -25,12 +25,12 @@ _KEYS = ("node", "token", "ca")
 _HOW = "give what gpuglass workers add printed on the monitoring host"
 
 
-class BundleError(Exception):
+class CredentialsError(Exception):
     """It is not what a worker is given; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
-class Bundle:
+class Credentials:
     """What a worker pushes with.
 
     Attributes:
@@ -47,61 +47,65 @@ class Bundle:
         """How to trust the host, and nobody else.
 
         Raises:
-            BundleError: The certificate is none.
+            CredentialsError: The certificate is none.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_verify_locations(cadata=self.ca)
         except (ssl.SSLError, ValueError):
-            raise BundleError(f"its ca is no certificate; {_HOW}") from None
+            raise CredentialsError(f"its ca is no certificate; {_HOW}") from None
         return context
 
 
-def text(bundle: Bundle) -> str:
-    """A bundle as it is handed over."""
-    ca = "".join(f"    {line}\n" for line in bundle.ca.splitlines())
+def text(credentials: Credentials) -> str:
+    """Credentials as they are handed over."""
+    ca = "".join(f"    {line}\n" for line in credentials.ca.splitlines())
     return (
-        f"# {bundle.node} pushes with this; let nobody else read it.\n"
-        f"node: {bundle.node}\ntoken: {bundle.token!r}\nca: |\n{ca}"
+        f"# {credentials.node} pushes with this; let nobody else read it.\n"
+        f"node: {credentials.node}\ntoken: {credentials.token!r}\nca: |\n{ca}"
     )
 
 
-def parse(content: bytes) -> Bundle:
-    """Read a bundle.
+def parse(content: bytes) -> Credentials:
+    """Read credentials.
 
     Raises:
-        BundleError: It is none.
+        CredentialsError: They are none.
     """
     try:
         root = document.load(document.decode(content))
     except document.DocumentError as error:
-        raise BundleError(f"line {error.line}: {error.what}") from None
+        raise CredentialsError(f"line {error.line}: {error.what}") from None
     if not isinstance(root, Mapping):
-        raise BundleError(f"it is empty or no bundle; {_HOW}")
+        raise CredentialsError(f"it holds no credentials; {_HOW}")
     found = {key.text: value.text for key, value in root.pairs if isinstance(value, Scalar)}
     missing = [key for key in _KEYS if not found.get(key)]
     if missing:
-        raise BundleError(f"it has no {missing[0]}; {_HOW}")
+        raise CredentialsError(f"it has no {missing[0]}; {_HOW}")
     if not _TOKEN.fullmatch(found["token"]):
-        raise BundleError(f"its token is cut off or none; {_HOW}")
-    bundle = Bundle(found["node"], found["token"], found["ca"])
-    bundle.context()
-    return bundle
+        raise CredentialsError(f"its token is cut off or none; {_HOW}")
+    credentials = Credentials(found["node"], found["token"], found["ca"])
+    credentials.context()
+    return credentials
 
 
-def store(bundle: Bundle, folder: Path) -> None:
+def store(credentials: Credentials, folder: Path) -> None:
     """Write the files that vmagent reads, for their owner alone.
 
     Raises:
         OSError: They cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, content in (("ca.crt", bundle.ca), ("node", bundle.node), ("token", bundle.token)):
+    for name, content in (
+        ("ca.crt", credentials.ca),
+        ("node", credentials.node),
+        ("token", credentials.token),
+    ):
         replace(folder / name, content.encode(), 0o600)
 
 
-def load(folder: Path) -> Bundle:
+def load(folder: Path) -> Credentials:
     """Read those files.
 
     Raises:
@@ -111,4 +115,4 @@ def load(folder: Path) -> Bundle:
         read_bytes(folder / name, MOST).decode("utf-8", "replace")
         for name in ("node", "token", "ca.crt")
     )
-    return Bundle(node.strip(), token.strip(), ca)
+    return Credentials(node.strip(), token.strip(), ca)
