@@ -73,7 +73,7 @@ class Plan:
     Attributes:
         steps: Each fleet has the nodes of the one before, and more.
         record: Seconds of the page that are recorded.
-        settle: Seconds before it is looked at.
+        settle: Seconds from its first samples until it is looked at.
         watch: Seconds for which it is.
         patience: Seconds after which no further query of a dashboard is asked.
         rounds: How often each query is asked, after once that does not count.
@@ -184,6 +184,7 @@ class _Bench:
         new = range(self._nodes, step.nodes)
         whole = new[-TOGETHER:]
         _tell(f"{name}: its history")
+        self._site.pause()
         begin = time.monotonic()
         self._history.pour(raw, new[: -len(whole)], int(time.time()))
         self._history.pour_all(raw, whole, int(time.time()), step.interval)

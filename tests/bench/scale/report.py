@@ -21,8 +21,8 @@ _HEAD = """# How large a fleet one host holds
 One process shows it for every node, at an address of its own on the loopback, with names and
 UUIDs of its own, in gzip as the exporter does. The host's programs are those of `setup.sh --host`
 but Grafana, as it starts them, on the same machine; targets come through the keeper. Each fleet
-has the nodes of the one before, and is looked at for {watch:g} s, {settle:g} s after vmagent
-began to scrape it. Before, VictoriaMetrics was given an hour of it: what dashboards ask for, a
+has the nodes of the one before, and is looked at for {watch:g} s, {settle:g} s after its first
+scrapes were stored. Before, VictoriaMetrics was given an hour of it: what dashboards ask for, a
 value every 30 s, and of the last {whole} nodes all of the last ten minutes.
 
 *Held* is what keeps up: of the scrapes that are due 99 % come and succeed, and vmagent has

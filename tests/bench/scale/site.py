@@ -27,6 +27,8 @@ _PLACES = {
 }
 _CLUSTERS = 4
 _PATIENCE = 180.0
+# Bytes in vmagent that wait for no more than the next delivery.
+_LITTLE = 1e6
 _SAMPLE = re.compile(r"^(\w+)(\{.*\})? (\S+)$", re.MULTILINE)
 
 
@@ -85,15 +87,21 @@ class Site(AlertingStack):
             "keeper": self.keeper.pid,
         }
 
+    def pause(self) -> None:
+        """Scrape nothing until ``scrape``."""
+        self.vmagent.stop()
+
     def scrape(self, nodes: int, port: int, seconds: int) -> None:
         """Scrape so many nodes from now on, each once in so many seconds.
+
+        It returns once the first scrapes are stored, which takes the longest, as all series are
+        new; or when that has taken too long.
 
         Args:
             nodes: How many; the first ones.
             port: Of their addresses.
             seconds: From one scrape to the next.
         """
-        self.vmagent.stop()
         # What could not be delivered before is none of what comes now.
         shutil.rmtree(self.folder / "data/vmagent", ignore_errors=True)
         groups = [
@@ -106,10 +114,19 @@ class Site(AlertingStack):
         self.environment["GPUGLASS_SCRAPE_TIMEOUT"] = f"{timeout}ms"
         self.vmagent.start()
         wait_for(f"{nodes} nodes are scraped", lambda: self._targets() == nodes, _PATIENCE)
+        with contextlib.suppress(AssertionError):
+            wait_for("all is stored", lambda: self._waiting() < _LITTLE, _PATIENCE)
 
     def _targets(self) -> float:
-        page = Counts(get(f"{self.vmagent_url}/metrics"))
-        return page.total("vm_promscrape_scrape_pool_targets", 'scrape_job="gpu"', 'status="up"')
+        labels = ('scrape_job="gpu"', 'status="up"')
+        return self.agent().total("vm_promscrape_scrape_pool_targets", *labels)
+
+    def _waiting(self) -> float:
+        return self.agent().total("vmagent_remotewrite_pending_data_bytes")
+
+    def agent(self) -> "Counts":
+        """What vmagent counts now."""
+        return Counts(get(f"{self.vmagent_url}/metrics"))
 
 
 def labels(number: int, port: int) -> dict[str, str]:
