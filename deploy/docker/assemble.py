@@ -1,12 +1,15 @@
 """Gathers what a Python program needs into a root file system, without shell or packages.
 
     assemble.py ROOT TREE_OR_PROGRAM...
+    assemble.py --onto BASE ROOT TREE_OR_PROGRAM...
 
 Python itself comes along: interpreter, standard library, and of each the shared libraries. So do
 certificates, users, and the few files by which a container runtime recognizes the distribution.
+What goes onto a BASE, which such a call has made, is only what that has not.
 Run in a stage of an image's build, on a distribution with glibc.
 """
 
+import argparse
 import compileall
 import os
 import py_compile
@@ -33,11 +36,26 @@ _ETC = (
 _MERGED = ("bin", "lib", "lib64", "sbin")
 
 
-def main(root: Path, added: Sequence[Path]) -> None:
+def main(root: Path, added: Sequence[Path], base: Path | None) -> None:
     """Fill ``root``, which has to be empty or missing."""
     missing = [str(path) for path in added if not path.exists()]
     if missing:
         sys.exit(f"assemble.py: error: {', '.join(missing)}: not here")
+    if base is None:
+        _begin(root)
+    for path in added:
+        _copy(root, path)
+    for library in sorted(_libraries(root)):
+        if base is None or not (base / library.relative_to("/")).exists():
+            _copy(root, library)
+    _compile(root)
+    # The loader looks where the distribution's libraries are without being told, too.
+    if base is None:
+        subprocess.run(["ldconfig", "-r", root], check=True)
+
+
+def _begin(root: Path) -> None:
+    """Make what every root has, Python among it."""
     for name in _MERGED:
         _directory(root, Path("/usr") / name)
         (root / name).symlink_to(f"usr/{name}")
@@ -49,12 +67,7 @@ def main(root: Path, added: Sequence[Path]) -> None:
     _copy(root, Path("/usr/lib/os-release"))
     (root / "etc/os-release").symlink_to("../usr/lib/os-release")
     _copy_interpreter(root)
-    for path in [_STDLIB, *added]:
-        _copy(root, path)
-    for library in sorted(_libraries(root)):
-        _copy(root, library)
-    _compile(root)
-    subprocess.run(["ldconfig", "-r", root], check=True)
+    _copy(root, _STDLIB)
 
 
 def _directory(root: Path, path: Path) -> None:
@@ -98,7 +111,8 @@ def _libraries(root: Path) -> set[Path]:
             if "not found" in listing.stdout:
                 sys.exit(f"assemble.py: error: {path} needs what is not here:\n{listing.stdout}")
             found.update(map(Path, re.findall(r"(/\S+\.so\S*) \(0x", listing.stdout)))
-    return {path for path in found if not path.is_relative_to(root)}
+    # By folders that are no links, such as /lib: a layer must not put a folder in a link's place.
+    return {path.parent.resolve() / path.name for path in found if not path.is_relative_to(root)}
 
 
 def _is_elf(path: Path) -> bool:
@@ -118,6 +132,9 @@ def _compile(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: assemble.py ROOT TREE_OR_PROGRAM...")
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    parser = argparse.ArgumentParser(prog="assemble.py", description=__doc__)
+    parser.add_argument("--onto", type=Path, metavar="BASE")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("added", type=Path, nargs="+")
+    chosen = parser.parse_args()
+    main(chosen.root, chosen.added, chosen.onto)
