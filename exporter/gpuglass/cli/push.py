@@ -11,6 +11,8 @@ from gpuglass.cli.settings import SettingsCommand, duration, url
 from gpuglass.push import contact, credentials, queue
 
 _PAUSE = 0.5
+# Keeper and vmauth look at what is new every two seconds.
+_NEW_SECONDS = 10.0
 
 push_url_option = click.option(
     "--push.url",
@@ -50,13 +52,25 @@ def join(source: Path, push_url: str | None, push_dir: Path | None) -> None:
             sys.stdin.buffer.read(credentials.MOST) if str(source) == "-" else source.read_bytes()
         )
         given = credentials.parse(content)
-        made = contact.make(address, given)
+        made = _made(address, given)
         credentials.store(given, folder)
     except credentials.CredentialsError as error:
         raise click.ClickException(f"{source}: {error}") from None
     except OSError as error:
         raise click.ClickException(_line(error)) from None
     click.echo(_taken(given.node, address, made))
+
+
+def _made(address: str, given: credentials.Credentials) -> contact.Contact:
+    """Reach the host, which knows a token some seconds after ``gpuglass workers add``."""
+    end = time.monotonic() + _NEW_SECONDS
+    while True:
+        try:
+            return contact.make(address, given)
+        except contact.RefusedError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE)
 
 
 @command.command(cls=SettingsCommand)

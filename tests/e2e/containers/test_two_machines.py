@@ -30,7 +30,7 @@ def pair(site: Site, release: bytes) -> Pair:
     for machine in (host, worker):
         machine.put_clone(release)
     # What tests wait for comes sooner.
-    host.write("gpuglass.env", "GPUGLASS_SCRAPE_INTERVAL=1s\n")
+    host.write("gpuglass.env", "GPUGLASS_SCRAPE_INTERVAL=1s\nGPUGLASS_PUSH=yes\n")
     with ThreadPoolExecutor(2) as pool:
         there = pool.submit(worker.setup, "--worker", "--demo")
         said = {"--host": host.setup("--host"), "--worker": there.result()}
@@ -132,6 +132,33 @@ def test_a_node_that_goes_back_to_plain_http_keeps_no_key(pair: Pair) -> None:
     pair.worker.setup("--worker", "--tls", "none")
     assert pair.worker.try_run("test", "-e", file)[0] == 1
     assert pair.worker.ask(f"http://{pair.target}/-/healthy")
+
+
+def test_a_node_pushes_what_its_host_cannot_scrape(pair: Pair) -> None:
+    door = f"https://{pair.host.address}:8427"
+    lines = pair.host.gpuglass("workers", "add", "pod-1", "--label", "cluster=rented").splitlines()
+    (command,) = (line for line in lines if line.startswith("./setup.sh"))
+    given = "\n".join(lines[lines.index(command) + 1 : lines.index("END")])
+    pair.worker.write("given.yml", given)
+    joined = pair.worker.setup("--worker", "--demo", "--push", door, "--credentials", "given.yml")
+    assert f"{door} takes what pod-1 pushes" in joined
+    # It listens to nobody else any more.
+    assert pair.host.ask(f"http://{pair.target}/metrics") is None
+    pushed = 'count(gpu_up{node="pod-1",cluster="rented"} == 1)'
+    wait_for("the pod's GPUs", lambda: pair.host.value(pushed) == 8, 90)
+    doctor = pair.worker.gpuglass("doctor", "push")
+    assert doctor.startswith("ok       push"), doctor
+
+
+def test_a_revoked_node_is_told_so(pair: Pair) -> None:
+    pair.host.gpuglass("workers", "revoke", "pod-1")
+    refused = "does not know the token of pod-1: it is wrong or was revoked"
+
+    def told() -> bool:
+        code, output = pair.worker.try_run(pair.worker.command, "push", "check")
+        return code == 1 and refused in output
+
+    wait_for("the refusal", told, 60)
 
 
 def test_removal_leaves_nothing_on_a_worker(pair: Pair) -> None:
