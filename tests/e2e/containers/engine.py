@@ -121,6 +121,10 @@ class Daemon:
             containers = self.engine.run("ps", "--quiet").stdout.decode().split()
             if containers:
                 self.engine.run("kill", *containers)
+            # Their bridges would stay on this machine, which has room for some thirty.
+            networks = self.engine.run("network", "ls", "--quiet", "--filter=type=custom")
+            for network in networks.stdout.decode().split():
+                self.engine.run("network", "rm", network)
             self._daemon.terminate()
             try:
                 self._daemon.wait(60)
