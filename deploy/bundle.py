@@ -295,7 +295,7 @@ def pack(tree: Path, out: Path, name: str) -> Path:
     try:
         with (
             part.open("wb") as raw,
-            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=when) as packed,
+            gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=when) as packed,
             tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
         ):
             for path in _files(tree):
