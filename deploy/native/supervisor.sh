@@ -109,8 +109,9 @@ supervised_pids() {
         cut -d / -f 3 || true
 }
 
+# Where the first process takes no note of those that end, as in many a rented container, they stay on as zombies.
 gone() {
-    ! kill -0 "$1" 2>/dev/null
+    ! kill -0 "$1" 2>/dev/null || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
 }
 
 supervisor_remove() {
