@@ -68,14 +68,14 @@ def _nodes_within(url: str, way: Way, wait: float) -> list[Node]:
 def _some_up(nodes: list[Node]) -> list[Node]:
     if not nodes:
         raise click.ClickException(
-            "no targets are scraped; list a node in victoriametrics/targets/*.yml, "
-            "see its README.md, and look at the log of vmagent if it is listed"
+            "no targets are scraped; gpuglass targets add HOST:9400 lists a node, which is scraped "
+            "within 30 seconds; if it is not, gpuglass targets check says why"
         )
     if not any(node.up for node in nodes):
         named = ", ".join(node.instance for node in nodes[:3]) + (" ..." if nodes[3:] else "")
         raise click.ClickException(
-            f"all {len(nodes)} nodes are down ({named}); "
-            "see that gpuglass serve runs there and that its port can be reached from here"
+            f"no node is up ({named}); gpuglass targets check says why, "
+            "of those that push gpuglass workers list"
         )
     return nodes
 
@@ -101,7 +101,7 @@ def _state(node: Node, now: float) -> str:
     if node.up:
         return "up"
     if node.last_seen_timestamp_seconds is None:
-        return "down, not seen for a day"
+        return "down, not seen within a day"
     return f"down, seen {ago(now - node.last_seen_timestamp_seconds)} ago"
 
 

@@ -302,12 +302,12 @@ def test_a_proxy_is_asked_for_other_machines(
 
 
 def test_no_targets(server: Server) -> None:
-    assert error(run(server.url)).startswith("no targets are scraped; list a node in ")
+    assert error(run(server.url)).startswith("no targets are scraped; gpuglass targets add ")
 
 
 def test_all_down(server: Server) -> None:
     server.facts = [*node("a", "a:1", 0), *node("b", "b:1", 0)]
-    assert error(run(server.url)).startswith("all 2 nodes are down (a:1, b:1); see that ")
+    assert error(run(server.url)).startswith("no node is up (a:1, b:1); gpuglass targets check ")
 
 
 @pytest.mark.parametrize(
