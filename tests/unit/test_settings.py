@@ -331,6 +331,7 @@ def test_bad_values_in_the_file(
     [
         ("nodename: x\n", 1, ["unknown setting nodename", "did you mean node.name?"]),
         ("web:\n  adress: ':1'\n", 2, ["unknown setting web.adress"]),
+        ("colector: {disk: false}\n", 1, ["unknown setting colector", "did you mean collector?"]),
         ("a: 1\n", 1, ["unknown setting a;", "--help"]),
         ("config.file: x\n", 1, ["unknown setting config.file"]),
         ("node: x\n", 1, ["node groups settings"]),

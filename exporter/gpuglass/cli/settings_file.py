@@ -82,7 +82,8 @@ def _leaves(
         elif any(known.startswith(f"{name}.") for known in settings):
             yield from _leaves(value, settings, f"{name}.")
         else:
-            near = difflib.get_close_matches(name, settings, 1)
+            groups = {known.rpartition(".")[0] for known in settings} - {""}
+            near = difflib.get_close_matches(name, [*settings, *sorted(groups)], 1)
             hint = f"; did you mean {near[0]}?" if near else "; see gpuglass serve --help"
             yield name, key, f"unknown setting {name}{hint}"
 
