@@ -180,7 +180,9 @@ def test_others_get_the_metrics_and_no_more() -> None:
                 text = answer.read().decode()
             assert answer.status == status, path
             if status == 403:
-                assert text.startswith("only this machine may see this; for others, give --web.")
+                assert text.startswith(
+                    "only this machine may see this, at localhost; for others, give"
+                )
                 assert len(text.splitlines()) == 1
     finally:
         serve.close()

@@ -28,10 +28,10 @@ _UNAUTHORIZED = "a name and a password are needed\n"
 _TOO_OFTEN = "too many requests; ask less often\n"
 _TOO_MANY_CHECKS = "too many passwords to check at once; try again\n"
 _NOT_FROM_AFAR = (
-    "only this machine may see this; for others, give --web.config.file"
+    "only this machine may see this, at localhost; for others, give --web.config.file"
     " with basic_auth_users or client certificates\n"
 )
-_NOT_BY_NAME = "ask for localhost or for this machine's address: other names may be a trap\n"
+_NOT_BY_NAME = "ask for localhost: other names may be a trap\n"
 
 
 class Protection:
