@@ -161,8 +161,11 @@ def test_targets(install: Install, stack: Stack) -> None:
     assert is_(Status.FAILED, f"{install.targets}: No such file", pipeline.targets(install))
     put(install.targets / "a.yml", "[]\n")
     assert is_(Status.WARNING, "no targets are listed", pipeline.targets(install))
+    write(stack, 'gpuglass_keeper_worker_silent_seconds{node="pod"} 1')
+    wait_for("the worker", lambda: pipeline.targets(install).status is Status.OK)
+    assert is_(Status.OK, "1 worker listed to push, no targets", pipeline.targets(install))
     put(install.targets / "a.yml", "- targets: [n1:9400, n2:9400]\n")
-    assert is_(Status.FAILED, "0 of 2 listed targets are scraped", pipeline.targets(install))
+    assert is_(Status.FAILED, "2 targets listed, 0 scraped", pipeline.targets(install))
     up = 'up{{job="gpu",instance="{0}:9400",node="{0}"}} {1}'
     write(stack, up.format("n1", 1), up.format("n2", 0))
     assert is_(Status.FAILED, "no answer from 1 of 2 nodes: n2", pipeline.targets(install))

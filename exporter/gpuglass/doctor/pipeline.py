@@ -175,6 +175,9 @@ def targets(install: Install) -> Finding:
         return failed(f"{problems[0]}{more}", "gpuglass targets check")
     listed = sum(len(file.targets) for file in files)
     if not listed:
+        pushing = len(list(install.storage.query("gpuglass_keeper_worker_silent_seconds")))
+        if pushing:
+            return ok(f"{counted(pushing, 'worker')} listed to push, no targets")
         return warning("no targets are listed", "gpuglass targets add HOST:9400")
     up = list(install.storage.query('up{job="gpu"}'))
     down = [labels.get("node", labels["instance"]) for labels, value in up if value != 1]
@@ -185,7 +188,7 @@ def targets(install: Install) -> Finding:
         )
     if len(up) < listed:
         return failed(
-            f"{len(up)} of {counted(listed, 'listed target')} are scraped",
+            f"{counted(listed, 'target')} listed, {len(up)} scraped",
             "wait half a minute; then docs/runbooks/GPUStackTargetsNotScraped.md",
         )
     return ok(f"{counted(listed, 'target')} listed, scraped and answering")
