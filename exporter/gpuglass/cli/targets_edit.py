@@ -58,7 +58,8 @@ def add(
         for target in targets:
             if target.identity in places:
                 there = places[target.identity]
-                raise click.ClickException(f"{target.address} is already a target at {there}")
+                what = f"{target.address} is already a target at {there}"
+                raise click.ClickException(f"{what}; edit it there, or remove it first")
         _write(store, file, targets)
     click.echo(f"{directory / file}: {counted(len(targets), 'target')} added")
     written = Store(directory).places()
@@ -173,7 +174,7 @@ def import_(
         store = Store(directory)
         places = store.places()
         new = [target for target in targets if target.identity not in places]
-        if dry_run:
+        if new and dry_run:
             click.echo(edit.add(file, b"", edit.groups(new)), nl=False)
         elif new:
             _write(store, file, new)

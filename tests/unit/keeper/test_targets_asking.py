@@ -109,7 +109,7 @@ def test_something_else_answers() -> None:
 
 def test_names_and_ports_that_lead_nowhere() -> None:
     assert said("no-such-host.invalid:9400").startswith(
-        "no-such-host.invalid is no name that this machine knows ("
+        "cannot be found: this machine does not know the name no-such-host.invalid ("
     )
     closed = f"127.0.0.1:{free_port()}"
     assert said(closed).startswith("does not answer (Connection refused); ")

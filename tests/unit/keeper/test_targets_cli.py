@@ -98,7 +98,11 @@ def test_add_and_remove(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("add", "N2:9400"), 1, "N2:9400 is already a target at lab.yml:2"),
+        (
+            ("add", "N2:9400"),
+            1,
+            "N2:9400 is already a target at lab.yml:2; edit it there, or remove it first",
+        ),
         (("add", "n5:1", "N5:1"), 2, "N5:1 is given twice; keep one"),
         (("add", "n5"), 2, 'target "n5" has no port; write host:port, such as node1:9400'),
         (
@@ -173,7 +177,11 @@ def test_import_passes_over_what_is_there(folder: Path) -> None:
     told = f"{folder}/nodes.yml: 2 targets added, 1 there already\n"
     assert (done.exit_code, done.stdout) == (0, told)
     assert contents(folder)["nodes.yml"] == text
-    again = run(folder, "import", "-", stdin=b"n2\nn3\nn4:9500\n")
+    hosts = b"n2\nn3\nn4:9500\n"
+    again = run(folder, "import", "-", "--dry-run", stdin=hosts)
+    told = f"{folder}/nodes.yml: 0 targets would be added, 3 there already\n"
+    assert (again.exit_code, again.stdout, again.stderr) == (0, "", told)
+    again = run(folder, "import", "-", stdin=hosts)
     assert again.stdout == f"{folder}/nodes.yml: 0 targets added, 3 there already\n"
     assert contents(folder)["nodes.yml"] == text
 

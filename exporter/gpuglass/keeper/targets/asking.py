@@ -101,7 +101,10 @@ def unresolvable(target: Target) -> str | None:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        return f"{host} is no name that this machine knows ({why}); correct it, or use an address"
+        return (
+            f"cannot be found: this machine does not know the name {host} ({why}); "
+            "correct it, or use an address"
+        )
     return None
 
 
