@@ -32,7 +32,9 @@ grafana_from_path() {
             take_grafana "$file" "PATH ($file)" && return 0
         done < <(type -aP "$name" || true)
     done
-    return 1
+    # The one of before: cron's PATH is shorter than a user's.
+    file=$(sed -n '2s/^# Grafana .* of PATH (\(.*\))$/\1/p' "$dest/bin/grafana" 2>/dev/null) || return 1
+    [ -x "$file" ] && take_grafana "$file" "PATH ($file)"
 }
 
 grafana_from_release() {

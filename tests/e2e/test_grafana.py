@@ -48,6 +48,16 @@ def test_one_on_path_is_started_in_its_home(case: Case) -> None:
     assert started(case) == f"server --homepath={case.folder}/home --config=x"
 
 
+def test_one_that_is_not_on_path_any_more_is_kept(case: Case) -> None:
+    link(case, home(case.folder / "home", "9.3.0"))
+    took = case.run("grafana")
+    case.environment["PATH"] = case.environment["PATH"].replace(str(case.path), "/nonexistent")
+    assert case.run("grafana") == took
+    (case.path / "grafana").unlink()
+    assert case.run("grafana")[0] == 1
+    assert not (case.dest / "bin/grafana").exists()
+
+
 def test_a_data_source_that_lies_beside_it_is_found(case: Case) -> None:
     link(case, home(case.folder / "home", "13.2.3", plugins=BUNDLED))
     assert case.run("grafana")[0] == 0
