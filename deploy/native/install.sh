@@ -75,6 +75,8 @@ reason_in_log() {
         echo "the disk is full"
     elif [ "$offline" = yes ] && grep -qi 'no matching distribution' <<<"$last"; then
         echo "the bundle has nothing that fits this machine: $(grep -i 'no matching distribution' <<<"$last" | head -n 1 | cut -c 1-200)"
+    elif grep -q 'CERTIFICATE_VERIFY_FAILED' <<<"$last"; then
+        echo "what answers for the package index has a certificate that this machine does not trust; give pip its CA by PIP_CERT"
     elif grep -qiE 'temporary failure in name resolution|name or service not known|connection refused|network is unreachable|NewConnectionError|from versions: none|timed out|ProxyError' <<<"$last"; then
         echo "the network cannot be reached"
     else
