@@ -224,7 +224,7 @@ lock_prefix() {
 save_run() {
     local name
     {
-        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" insecure "$insecure" web "$web" push "$push_url"
+        printf '%s=%s\n' role "$role" demo "$demo" grafana "$grafana" insecure "$insecure" web "$web" enrolled "$enrolled" push "$push_url"
         for name in "${!setting[@]}"; do printf '%s=%s\n' "$name" "${setting[$name]}"; done | sort
     } >"$prefix/run/settings.new"
     mv -f -- "$prefix/run/settings.new" "$prefix/run/settings"

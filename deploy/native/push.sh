@@ -25,7 +25,7 @@ read_push() {
     fi
     [ -z "$tls" ] || usage_error "--tls is for workers that are scraped; one that pushes listens on the loopback only"
     # What it was while it was scraped is over.
-    web=none web_content=''
+    web=none web_content='' enrolled=''
     read_credentials
     check_push_name
 }

@@ -3,6 +3,8 @@
 
 # The web configuration that --tls gave, and what is in force: none, or the scheme that it makes the exporter speak.
 web_content='' web=none
+# The name that it was enrolled by, if that is known: its certificate is good for it.
+enrolled=''
 readonly web_in_container=/var/lib/gpuglass/web/web.yml
 
 # From FILE, or from the standard input if that is "-"; "none" goes back to serving plainly.
@@ -10,6 +12,7 @@ read_web() {
     if [ -z "$tls" ]; then
         web=$(saved web)
         web=${web:-none}
+        enrolled=$(saved enrolled)
         return 0
     fi
     [ "$tls" != none ] || return 0
@@ -23,6 +26,8 @@ read_web() {
     [ -n "$web_content" ] || usage_error "--tls: nothing came; give what gpuglass enrol printed on the monitoring host"
     web=http
     ! grep -q '^tls_server_config:' <<<"$web_content" || web=https
+    enrolled=$(sed -nE 's/^# ([A-Za-z0-9._:-]+): its key is in here.*/\1/p' <<<"$web_content" | head -n 1)
+    [[ $enrolled != *:* ]] || enrolled="[$enrolled]"
 }
 
 # Puts it where its owner alone reads it, once it is known to be good. Fails with what is wrong with it.
@@ -79,7 +84,9 @@ worker_url() {
 
 show_worker_addresses() {
     local address port node scheme=''
-    address=$(own_address) port=$(saved GPUGLASS_EXPORTER_PORT) node=$(saved GPUGLASS_NODE_NAME)
+    port=$(saved GPUGLASS_EXPORTER_PORT) node=$(saved GPUGLASS_NODE_NAME)
+    address=$(saved enrolled)
+    address=${address:-$(own_address)}
     say "Metrics of this machine:  $(worker_url "$address")/metrics"
     if [ "$web" = none ]; then
         say "Whoever reaches this port can read them. To let in the monitoring host alone, as root:"
@@ -93,7 +100,7 @@ show_worker_addresses() {
     say
     say "- targets: [\"$address:$port\"]"
     say "  labels: {node: \"$node\"$scheme}"
-    [ "$web" != https ] || say "
+    [ "$web" != https ] || [ -n "$(saved enrolled)" ] || say "
 In place of $address, write a name that it was enrolled by: its certificate is good for no other."
 }
 

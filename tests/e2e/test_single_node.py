@@ -403,9 +403,10 @@ def test_worker_with_tls_and_without(running: Clone) -> None:
     code, output = running.setup(*worker, "--tls", "-", stdin=enrolled)
     enrolled.unlink()
     assert code == 0, output
-    assert f":{port} --label node=testnode --label __scheme__=https\n" in output
+    line = f"targets add 127.0.0.1:{port} --label node=testnode --label __scheme__=https\n"
+    assert line in output
     assert "Whoever reaches this port" not in output
-    assert "write a name that it was enrolled by" in output
+    assert "write a name that it was enrolled by" not in output
     kept = running.prefix / "web/web.yml"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert status(running, "https") == 401
@@ -416,7 +417,7 @@ def test_worker_with_tls_and_without(running: Clone) -> None:
     broken.unlink()
     assert f"--tls: {broken}:1: tls_server_config has neither cert_file nor cert" in told
     code, output = running.setup(*worker)
-    assert code == 0, output
+    assert code == 0 and line in output, output
     assert status(running, "https") == 401, "what was chosen stays"
     assert "The exporter answers." in running.setup("--status")[1]
 
