@@ -14,7 +14,8 @@ _MOST = 1e7
 _RATIO = number(0, 1)
 
 
-def _currency(value: Any) -> str:
+def currency(value: Any) -> str:
+    """Take three letters, such as EUR, in capitals; the name is what help shows for a value."""
     if not isinstance(value, str) or not re.fullmatch("[A-Za-z]{3}", value):
         raise click.BadParameter(f"{value!r} is no currency; write its three letters, such as EUR")
     return value.upper()
@@ -32,7 +33,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
         number(0, _MOST),
         "Price of an hour in which a GPU is held; without it no costs of GPU-hours are recorded.",
     ),
-    "currency": ("--cost.currency", _currency, "Currency of the prices, such as EUR."),
+    "currency": ("--cost.currency", currency, "Currency of the prices, such as EUR."),
     "pue": (
         "--cost.pue",
         number(1, 10),

@@ -39,6 +39,7 @@ dir_option = click.option(
 file_option = click.option(
     "--file",
     type=_file_name,
+    metavar="NAME",
     default="nodes.yml",
     show_default=True,
     help="File of the folder that gets them; made if it is not there.",

@@ -74,6 +74,7 @@ def _life(value: Any) -> float:
     "--push.url",
     "push_url",
     type=_push_url,
+    metavar="URL",
     help="Address by which the worker reaches this host, https://HOST:PORT.",
 )
 @click.option(
