@@ -15,7 +15,7 @@ from tests.integration.stack import wait_for
 
 NOW = int(time.time())
 DAY = 86400
-# Seconds for which samples may be in memory alone; a snapshot has no part that is being merged there.
+# Seconds for which samples may be in memory alone; what is being merged there is in no snapshot.
 IN_MEMORY = 10
 QUERIES = (
     "sum by (gpu) (avg_over_time(gpu_power_watts[1d]))",
