@@ -213,7 +213,8 @@ def test_values_that_cannot_be_true_are_left_out(start: Start, scenario: Path) -
     assert energy(page, gpu="1") == near(known)
     play(scenario, f"freeze 1004\n{LOADED}{owner}")
     watch(lambda page: energy(page, gpu="1") == near(known + energy_joules(HALF, 2)))
-    assert energy(watch.page, gpu="0") == near(energy_joules(HALF, 1004))
+    # It may have been read just before the scenario was.
+    watch(lambda page: energy(page, gpu="0") == near(energy_joules(HALF, 1004)))
 
 
 def test_a_clock_that_is_set_back_an_hour(start: Start, scenario: Path) -> None:
