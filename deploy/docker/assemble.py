@@ -37,7 +37,7 @@ _MERGED = ("bin", "lib", "lib64", "sbin")
 
 
 def main(root: Path, added: Sequence[Path], base: Path | None) -> None:
-    """Fill ``root``, which has to be empty or missing."""
+    """Fill ``root``, which has to be empty or missing; with a ``base``, by what that has not."""
     missing = [str(path) for path in added if not path.exists()]
     if missing:
         sys.exit(f"assemble.py: error: {', '.join(missing)}: not here")

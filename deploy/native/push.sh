@@ -100,7 +100,12 @@ store_push_in_volume() {
 
 joins() {
     local told
-    told=$("$@" <<<"$credentials_content" 2>&1 9>&-) || die "--push: $(sed -n 's/^gpuglass: error: //p' <<<"$told" | head -n 1 | grep . || tail -n 1 <<<"$told")"
+    told=$("$@" <<<"$credentials_content" 2>&1 9>&-) || push_fails "$told"
+}
+
+# With what gpuglass said of it, or whatever was said last.
+push_fails() {
+    die "--push: $(sed -n 's/^gpuglass: error: //p' <<<"$1" | head -n 1 | grep . || tail -n 1 <<<"$1")"
 }
 
 show_pushing() {
@@ -128,6 +133,6 @@ say_pushed() {
     if told=$("${command[@]}" --push.url "$push_url" --push.vmagent-url "http://127.0.0.1:$(saved GPUGLASS_VMAGENT_PORT)" --wait "$1" 2>&1); then
         say "$told"
     else
-        die "--push: $(sed -n 's/^gpuglass: error: //p' <<<"$told" | head -n 1 | grep . || tail -n 1 <<<"$told")"
+        push_fails "$told"
     fi
 }

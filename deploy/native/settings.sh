@@ -4,8 +4,8 @@
 # The rules are evaluated on the samples themselves and look back as far as this.
 readonly least_raw_days=7
 
-# The version of .env.
-pinned() {
+# What .env says, unless the user says otherwise.
+version_of() {
     sed -n "s/^$1=//p" "$source_dir/.env"
 }
 
@@ -48,10 +48,10 @@ declare -A setting=(
     [GPUGLASS_OPEN]=''
     # Empty: the Grafana of this install, where it has one.
     [GPUGLASS_DASHBOARD_URL]=''
-    [GPUGLASS_VM_VERSION]=$(pinned GPUGLASS_VM_VERSION)
-    [GPUGLASS_ALERTMANAGER_VERSION]=$(pinned GPUGLASS_ALERTMANAGER_VERSION)
-    [GPUGLASS_GRAFANA_VERSION]=$(pinned GPUGLASS_GRAFANA_VERSION)
-    [GPUGLASS_PYTHON_IMAGE]=$(pinned GPUGLASS_PYTHON_IMAGE)
+    [GPUGLASS_VM_VERSION]=$(version_of GPUGLASS_VM_VERSION)
+    [GPUGLASS_ALERTMANAGER_VERSION]=$(version_of GPUGLASS_ALERTMANAGER_VERSION)
+    [GPUGLASS_GRAFANA_VERSION]=$(version_of GPUGLASS_GRAFANA_VERSION)
+    [GPUGLASS_PYTHON_IMAGE]=$(version_of GPUGLASS_PYTHON_IMAGE)
     [GPUGLASS_IMAGES]=gpuglass
 )
 
@@ -127,8 +127,8 @@ set_setting() {
         [[ $value =~ ^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$ ]] ||
             wanted='a name of letters, digits, dots, dashes and underscores'
         ;;
-    GPUGLASS_GRAFANA_VERSION) [[ $value =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as 13.2.3' ;;
-    GPUGLASS_VM_VERSION | GPUGLASS_ALERTMANAGER_VERSION) [[ $value =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted='a version such as v1.152.0' ;;
+    GPUGLASS_GRAFANA_VERSION) [[ $value =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted="a version such as $(version_of "$name")" ;;
+    GPUGLASS_VM_VERSION | GPUGLASS_ALERTMANAGER_VERSION) [[ $value =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || wanted="a version such as $(version_of "$name")" ;;
     GPUGLASS_IMAGES) [[ $value =~ ^[a-z0-9][a-z0-9._/:-]*[a-z0-9]$ ]] || wanted='where images are, such as registry.example.org/gpuglass' ;;
     GPUGLASS_PYTHON_IMAGE) [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]] || wanted='the name of an image' ;;
     esac
