@@ -80,6 +80,7 @@ def story(fleet: Fleet, simulator: Path, tmp_path_factory: pytest.TempPathFactor
     at_end = f'timestamp(up{{instance="{address}"}}) > {start + END:.0f}'
     wait_for("the end of the story", lambda: fleet.stack.values(at_end), 90)
     targets.unlink()
+    fleet.stack.flush()
     return Story(fleet.stack, int(start))
 
 

@@ -1,6 +1,7 @@
 """Rules over some time of the past, by the real vmalert."""
 
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.rules.conftest import ALERTS, RECORDS
 from tests.rules.conftest import rules as rules_of
 
 _RESULT = "ALERTS"
+# Up to then before now, a range is answered with what was before (-search.latencyOffset of the
+# shipped command line).
+_LATENCY_SECONDS = 3.0
 
 
 def replay(
@@ -19,7 +23,7 @@ def replay(
     url: str,
     rules: list[dict[str, Any]],
     interval: float,
-    time: tuple[float, float],
+    span: tuple[float, float],
     folder: Path,
 ) -> None:
     """Evaluate rules, none of which looks at another one.
@@ -29,13 +33,14 @@ def replay(
         url: Of the storage that is asked, and that the results are written to.
         rules: As a file has them.
         interval: Seconds between two evaluations.
-        time: Unix times of the first and of the last one at most.
+        span: Unix times of the first and of the last one at most.
         folder: For the file of rules.
     """
     file = folder / "rules.yml"
     group = {"name": "replayed", "interval": f"{interval:g}s", "rules": rules}
     file.write_text(yaml.safe_dump({"groups": [group]}))
-    first, last = (f"{datetime.fromtimestamp(t, timezone.utc):%FT%TZ}" for t in time)
+    first, last = (f"{datetime.fromtimestamp(t, timezone.utc):%FT%TZ}" for t in span)
+    time.sleep(max(0.0, span[1] + _LATENCY_SECONDS - time.time()))
     made = subprocess.run(
         [
             vmalert,
@@ -58,7 +63,7 @@ def replay(
 def replay_all(
     vmalert: Path,
     url: str,
-    time: tuple[float, float],
+    span: tuple[float, float],
     flush: Callable[[], None],
     folder: Path,
 ) -> None:
@@ -67,7 +72,7 @@ def replay_all(
     Args:
         vmalert: The program.
         url: Of the storage.
-        time: Unix times of the first evaluation and of the last one at most.
+        span: Unix times of the first evaluation and of the last one at most.
         flush: Lets queries see what was written.
         folder: For files of rules.
     """
@@ -78,6 +83,6 @@ def replay_all(
         assert due, f"rules that wait for each other: {unmade}"
         for kind, interval in (("alert", 15), ("record", 60)):
             if some := [rule for rule in due if kind in rule]:
-                replay(vmalert, url, some, interval, time, folder)
+                replay(vmalert, url, some, interval, span, folder)
         flush()
         waiting = [rule for rule in waiting if rule not in due]
