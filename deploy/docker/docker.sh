@@ -233,6 +233,7 @@ command_options() {
             echo "--mount type=volume,src=gpuglass_access,dst=/var/lib/gpuglass/access,readonly"
             echo "--env GPUGLASS_PASSWORD_FILE=/var/lib/gpuglass/access/password"
         }
+        [ "$role" = host ] || echo "--mount type=volume,src=gpuglass_control,dst=/run/gpuglass,readonly"
         echo "--env GPUGLASS_TLS_DIR=/var/lib/gpuglass/tls"
         ! is_pushing || {
             echo "--mount type=volume,src=gpuglass_push,dst=$push_in_container,readonly"
@@ -309,6 +310,6 @@ docker_uninstall() {
     compose --profile tiered --profile push --progress quiet down --remove-orphans --rmi all "${volumes[@]}"
     docker image ls --quiet --filter label=org.opencontainers.image.title=gpuglass | sort -u |
         xargs -r docker image rm --force >/dev/null
-    # Its key is of no use without the rest.
-    docker volume rm --force gpuglass_web gpuglass_push >/dev/null
+    # Of no use without the rest: its key, and its socket.
+    docker volume rm --force gpuglass_web gpuglass_push gpuglass_control >/dev/null
 }

@@ -17,6 +17,9 @@ import pytest
 from gpuglass.control import client, commands, places, server
 
 Handler = Callable[[Mapping[str, Any]], Any]
+PORTS = (9400,)
+# Longer than one piece of what a socket takes.
+LARGE = "gpu_up 1\n" * 100_000
 
 
 class Exporter:
@@ -33,6 +36,9 @@ class Exporter:
         self.asked.append(None)
         return len(self.asked) > 1
 
+    def page(self) -> bytes:
+        return LARGE.encode()
+
 
 @pytest.fixture
 def exporter() -> Exporter:
@@ -46,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def control(path: Path, exporter: Exporter) -> AsyncIterator[server.Control]:
-    control = server.Control(path, commands.handler(exporter))
+    control = server.Control(path, commands.handler(exporter, PORTS))
     await control.start()
     yield control
     control.stop()
@@ -76,6 +82,7 @@ async def test_a_question_and_its_answer(
     assert await ask(path, commands.release(60)) == {"until": 1060.0, "left_behind": []}
     assert await ask(path, commands.take_back()) == {"was_released": True}
     assert exporter.asked == [60, None]
+    assert await ask(path, commands.metrics()) == {"metrics": LARGE, "ports": [9400]}
 
 
 async def test_nobody_else_may_open_it(control: server.Control, path: Path) -> None:
@@ -181,7 +188,7 @@ async def test_a_dead_exporters_socket_is_replaced(path: Path, exporter: Exporte
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(os.fspath(path))
         dead.listen()
-    control = server.Control(path, commands.handler(exporter))
+    control = server.Control(path, commands.handler(exporter, PORTS))
     await control.start()
     assert await ask(path, commands.take_back()) == {"was_released": False}
     control.stop()
@@ -192,7 +199,7 @@ async def test_a_living_exporters_socket_is_not_taken(
 ) -> None:
     other = path.with_name("other.sock")
     paths = iter([path, other])
-    assert await server.listen(paths, commands.handler(exporter)) is None
+    assert await server.listen(paths, commands.handler(exporter, PORTS)) is None
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "another exporter listens there" in record.getMessage()
@@ -204,7 +211,7 @@ async def test_what_is_no_socket_stays(
     path: Path, exporter: Exporter, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.write_text("mine")
-    assert await server.listen(iter([path]), commands.handler(exporter)) is None
+    assert await server.listen(iter([path]), commands.handler(exporter, PORTS)) is None
     assert path.read_text() == "mine"
     assert "is there and is no socket" in caplog.text
 
@@ -215,7 +222,7 @@ async def test_what_is_no_socket_stays(
 async def test_a_place_that_cannot_be(
     tmp_path: Path, exporter: Exporter, name: str, word: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await server.listen(iter([tmp_path / name]), commands.handler(exporter)) is None
+    assert await server.listen(iter([tmp_path / name]), commands.handler(exporter, PORTS)) is None
     (record,) = caplog.records
     assert word in record.getMessage()
     assert "--control.socket" in record.getMessage()
@@ -223,7 +230,7 @@ async def test_a_place_that_cannot_be(
 
 async def test_the_next_place_is_tried(tmp_path: Path, exporter: Exporter) -> None:
     paths = iter([tmp_path / "none" / "a.sock", tmp_path / "b.sock"])
-    control = await server.listen(paths, commands.handler(exporter))
+    control = await server.listen(paths, commands.handler(exporter, PORTS))
     assert control and control.path == tmp_path / "b.sock"
     control.stop()
 
@@ -242,7 +249,7 @@ async def test_who_starts_at_the_same_moment_waits(
 ) -> None:
     monkeypatch.setattr(server, "_LOCK_SECONDS", 0.1)
     with server._locked(path.parent), pytest.raises(server.ControlError, match="locked"):
-        await server.Control(path, commands.handler(exporter)).start()
+        await server.Control(path, commands.handler(exporter, PORTS)).start()
 
 
 # What a client is told
@@ -296,7 +303,7 @@ async def test_an_exporter_that_hangs(path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_two_exporters(control: server.Control, tmp_path: Path, exporter: Exporter) -> None:
-    other = server.Control(tmp_path / "other.sock", commands.handler(exporter))
+    other = server.Control(tmp_path / "other.sock", commands.handler(exporter, PORTS))
     await other.start()
     paths = [control.path, other.path]
     with pytest.raises(client.AskError, match="more than one exporter") as caught:

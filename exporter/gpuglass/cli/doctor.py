@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gpuglass.cli.control import sockets_option
 from gpuglass.cli.push import push_dir_option, push_url_option
 from gpuglass.cli.settings import SettingsCommand, url
 from gpuglass.cli.silencing import alertmanager_option
@@ -40,6 +41,7 @@ _OPTIONS = (
         help="What this machine is: it decides which checks make sense.",
     ),
     _url_option("exporter", "http://127.0.0.1:9400", "this machine's exporter"),
+    sockets_option,
     _url_option("keeper", "http://127.0.0.1:9401", "the keeper"),
     victoriametrics_option(),
     _url_option("vmagent", "http://127.0.0.1:8429", "vmagent"),
@@ -113,6 +115,7 @@ def _install(chosen: dict[str, Any]) -> Install:
         Addresses(**places),
         chosen["directory"],
         rootfs=chosen["rootfs"],
+        sockets=chosen["sockets"],
         way=chosen["way"],
         grafana_password=chosen["grafana_password"],
         # A host has the address alone, for those who push to it.

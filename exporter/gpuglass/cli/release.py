@@ -1,14 +1,15 @@
 """``gpuglass release``: the GPUs are let go for a while."""
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from gpuglass.cli.control import sockets_option
 from gpuglass.cli.settings import SettingsCommand, duration
 from gpuglass.cli.tables import moment
-from gpuglass.control import client, commands, places
+from gpuglass.control import client, commands
 
 
 @click.command("release", cls=SettingsCommand)
@@ -20,14 +21,8 @@ from gpuglass.control import client, commands, places
     help="How long from now; asked again, the end changes.",
 )
 @click.option("--end", "end", is_flag=True, help="Take the GPUs back now.")
-@click.option(
-    "--control.socket",
-    "control_socket",
-    type=click.Path(path_type=Path),
-    show_default="found by itself",
-    help="The exporter's control socket.",
-)
-def command(seconds: float | None, end: bool, control_socket: Path | None) -> None:
+@sockets_option
+def command(seconds: float | None, end: bool, sockets: Sequence[Path]) -> None:
     """Make the exporter of this machine let go of its GPUs for a while.
 
     Before `nvidia-smi -r`, a change of MIG or a new driver: no process of gpuglass holds a GPU from
@@ -36,10 +31,10 @@ def command(seconds: float | None, end: bool, control_socket: Path | None) -> No
     if end and seconds is not None:
         raise click.UsageError("--for and --end: choose one of them")
     if end:
-        was_released = _ask(control_socket, commands.take_back()).get("was_released")
+        was_released = _ask(sockets, commands.take_back()).get("was_released")
         click.echo("the GPUs are read again" if was_released else "the GPUs were not let go")
         return
-    answer = _ask(control_socket, commands.release(600.0 if seconds is None else seconds))
+    answer = _ask(sockets, commands.release(600.0 if seconds is None else seconds))
     until, left_behind = answer.get("until"), answer.get("left_behind")
     if until is None:
         click.echo("this exporter reads no GPUs: there is nothing to let go")
@@ -55,9 +50,8 @@ def command(seconds: float | None, end: bool, control_socket: Path | None) -> No
     )
 
 
-def _ask(control_socket: Path | None, request: dict[str, Any]) -> dict[str, Any]:
-    paths = [control_socket] if control_socket else places.to_ask(os.environ, os.getuid())
+def _ask(sockets: Sequence[Path], request: dict[str, Any]) -> dict[str, Any]:
     try:
-        return client.ask(paths, request)
+        return client.ask(sockets, request)
     except client.AskError as error:
         raise click.ClickException(str(error)) from None

@@ -237,7 +237,8 @@ def _interval_flags(command: Any) -> Any:
     "control_socket",
     type=click.Path(path_type=Path),
     show_default="a file in the user's runtime directory",
-    help='Where gpuglass release reaches this exporter, a Unix socket; "none" to have none.',
+    help="Where gpuglass release and doctor reach this exporter, a Unix socket; "
+    '"none" to have none.',
 )
 @push_url_option
 @push_dir_option
@@ -387,7 +388,7 @@ async def _serve(exporter: Any, wanted: _Web, control_socket: Path | None) -> No
     except ListenError as error:
         await exporter.stop()
         raise click.ClickException(f"{error}; see --web.listen-address") from None
-    control = await _listen_for_commands(exporter, control_socket)
+    control = await _listen_for_commands(exporter, wanted, control_socket)
     # What was imported stays for ever: the garbage collector need not look through it again,
     # which would hold a scrape up now and then.
     gc.collect()
@@ -399,10 +400,11 @@ async def _serve(exporter: Any, wanted: _Web, control_socket: Path | None) -> No
     await exporter.stop()
 
 
-async def _listen_for_commands(exporter: Any, path: Path | None) -> Any:
+async def _listen_for_commands(exporter: Any, web: _Web, path: Path | None) -> Any:
     from gpuglass.control import commands, places, server
 
     if path == Path("none"):
         return None
     paths = iter([path]) if path else places.to_listen(os.environ, os.getuid())
-    return await server.listen(paths, commands.handler(exporter))
+    ports = [port for _, port in web.addresses]
+    return await server.listen(paths, commands.handler(exporter, ports))

@@ -11,7 +11,8 @@ from typing import Any
 
 # Longer than the exporter takes to answer.
 _TIMEOUT = 40.0
-_LONGEST_ANSWER = 65536
+# A page of metrics with thousands of processes and owners on it.
+_LONGEST_ANSWER = 2**24
 
 
 class AskError(Exception):
@@ -92,13 +93,13 @@ def _connect(paths: list[Path]) -> tuple[socket.socket, Path]:
 
 
 def _read_line(connection: socket.socket) -> bytes:
-    line = b""
+    line = bytearray()
     while not line.endswith(b"\n") and len(line) < _LONGEST_ANSWER:
-        part = connection.recv(4096)
+        part = connection.recv(65536)
         if not part:
             break
         line += part
-    return line
+    return bytes(line)
 
 
 def _printable(text: Any) -> str:

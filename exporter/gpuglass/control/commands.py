@@ -1,6 +1,6 @@
-"""What can be asked of the exporter: to let go of its GPUs for a while, and to take them back."""
+"""What can be asked of the exporter: its page, and to let go of its GPUs for a while."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from gpuglass.control.server import Handler
@@ -8,8 +8,12 @@ from gpuglass.control.server import Handler
 LONGEST_SECONDS = 24 * 3600.0
 
 
-class Releasable(Protocol):
-    """What can let go of GPUs."""
+class Commanded(Protocol):
+    """What tells of GPUs, and can let go of them."""
+
+    def page(self) -> bytes:
+        """What it tells, in Prometheus's text format."""
+        ...
 
     async def release(self, seconds: float) -> tuple[float | None, list[int]]:
         """Let go; until when, and which processes still have them."""
@@ -30,8 +34,18 @@ def take_back() -> dict[str, Any]:
     return {"command": "take-back"}
 
 
-def handler(exporter: Releasable) -> Handler:
-    """What answers these requests."""
+def metrics() -> dict[str, Any]:
+    """The request for the page of metrics, and for the ports at which the network gets it."""
+    return {"command": "metrics"}
+
+
+def handler(exporter: Commanded, ports: Iterable[int]) -> Handler:
+    """What answers these requests.
+
+    Args:
+        exporter: Does what is asked.
+        ports: Where it listens, by which it is told from others on the machine.
+    """
 
     async def handle(request: Mapping[str, Any]) -> dict[str, Any]:
         command = request.get("command")
@@ -40,6 +54,8 @@ def handler(exporter: Releasable) -> Handler:
             return {"until": until, "left_behind": left_behind}
         if command == "take-back":
             return {"was_released": exporter.take_back()}
+        if command == "metrics":
+            return {"metrics": exporter.page().decode(), "ports": [*ports]}
         raise ValueError(f"the command {command!r} is unknown")
 
     return handle

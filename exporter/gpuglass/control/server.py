@@ -128,8 +128,8 @@ async def listen(paths: Iterator[Path], handler: Handler) -> Control | None:
             if isinstance(error, _TakenError):
                 break
     _log.warning(
-        "there is no control socket, so that gpuglass release cannot be used (%s); "
-        "see --control.socket",
+        "there is no control socket, so that gpuglass release cannot be used, nor doctor where "
+        "metrics need a password (%s); see --control.socket",
         trouble,
     )
     return None

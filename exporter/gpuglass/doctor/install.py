@@ -7,13 +7,15 @@ import ssl
 import subprocess
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from gpuglass.control import client, commands
 from gpuglass.keeper.http import PLAIN, HttpError, Way, ask
 from gpuglass.keeper.victoriametrics import VictoriaMetrics
 
@@ -77,6 +79,7 @@ class Install:
         procfs: The machine's ``/proc``.
         sysfs: The machine's ``/sys``.
         rootfs: The machine's root directory.
+        sockets: Where the exporter's control socket may be.
         way: How to get to those that ask for a password.
         grafana_password: The file with the password of Grafana's user admin.
         push: Where a worker pushes, and the folder with what it was given for that.
@@ -90,6 +93,7 @@ class Install:
     procfs: Path = Path("/proc")
     sysfs: Path = Path("/sys")
     rootfs: Path = Path("/")
+    sockets: Sequence[Path] = ()
     way: Way = PLAIN
     grafana_password: Path | None = None
     push: tuple[str, Path] | None = None
@@ -105,17 +109,48 @@ class Install:
 
     @cached_property
     def page(self) -> list[Sample] | None:
-        """What the exporter of this machine tells; None if it does not answer."""
+        """What the exporter of this machine tells; None if it does not tell it to us."""
+        answer = self._over_http
+        text = answer if isinstance(answer, str) else self._through_socket()
+        if text is None:
+            return None
         try:
-            text = ask(f"{self.addresses.exporter}/metrics", timeout=_TIMEOUT).decode()
             families = list(text_string_to_metric_families(text))
-        except (HttpError, ValueError):
+        except ValueError:
             return None
         return [Sample(s.name, s.labels, s.value) for f in families for s in f.samples]
 
     @cached_property
-    def speaks_tls(self) -> bool:
-        """Whether the exporter of this machine asks for TLS; its page is then not for us."""
+    def asks_for(self) -> str:
+        """What the exporter wants of who asks it; empty if nothing, or if nobody answers."""
+        error = self._over_http
+        if not isinstance(error, HttpError):
+            return ""
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            return "a password"
+        return "TLS" if error.status is None and self._speaks_tls() else ""
+
+    @cached_property
+    def _over_http(self) -> str | HttpError:
+        try:
+            page = ask(f"{self.addresses.exporter}/metrics", timeout=_TIMEOUT)
+        except HttpError as error:
+            return error
+        return page.decode(errors="replace")
+
+    def _through_socket(self) -> str | None:
+        """The page as root and its own user get it; None for others, or if it is not so guarded."""
+        if not self.asks_for:
+            return None
+        try:
+            answer = client.ask(self.sockets, commands.metrics())
+        except client.AskError:
+            return None
+        # Where several run, one may be reached by the socket, and another be the one meant.
+        port = urllib.parse.urlsplit(self.addresses.exporter).port
+        return str(answer.get("metrics")) if port in answer.get("ports", ()) else None
+
+    def _speaks_tls(self) -> bool:
         place = urllib.parse.urlsplit(self.addresses.exporter)
         trusting = ssl.create_default_context()
         trusting.check_hostname = False

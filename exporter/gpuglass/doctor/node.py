@@ -146,8 +146,11 @@ def container_runtime(install: Install) -> Finding:
 @check("exporter", "nothing is known of this machine while its exporter does not answer", NODE)
 def answers(install: Install) -> Finding:
     """Whether the exporter answers, and reads all that it should."""
-    if install.page is None and install.speaks_tls:
-        return ok("it asks for TLS; look from the monitoring host: gpuglass targets check")
+    if install.page is None and install.asks_for:
+        return ok(
+            f"it asks for {install.asks_for}; look as root or as its user, "
+            "or from the monitoring host: gpuglass targets check"
+        )
     if install.page is None:
         return failed(
             f"no exporter answers at {install.addresses.exporter}/metrics",

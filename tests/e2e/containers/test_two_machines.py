@@ -112,6 +112,8 @@ def test_a_node_is_enrolled_by_what_its_host_prints(pair: Pair) -> None:
     assert pair.worker.ask(f"http://{pair.target}/metrics") is None
     pair.host.gpuglass(*here.split()[1:])
     wait_for("the node", lambda: pair.host.value('up{job="gpu"}') == 1, 90)
+    # Whose page asks for a password tells the doctor through its socket.
+    assert " answers as " in pair.worker.gpuglass("doctor", "exporter")
 
 
 def test_an_exporter_gets_the_gpus(pair: Pair) -> None:

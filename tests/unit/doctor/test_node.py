@@ -201,7 +201,10 @@ def test_exporter(machine: Install, tmp_path: Path) -> None:
         tls.verify_mode, tls.maximum_version = mode, version
         with serving({}, tls=tls) as url:
             install = replace(machine, addresses=Addresses(exporter=url))
-            assert is_(Status.OK, "it asks for TLS; look from", node.answers(install))
+            assert is_(Status.OK, "it asks for TLS; look as root", node.answers(install))
+    with serving({}, password="secret") as url:
+        install = replace(machine, addresses=Addresses(exporter=url))
+        assert is_(Status.OK, "it asks for a password; look as root", node.answers(install))
     with serving({}) as url:
         install = replace(machine, addresses=Addresses(exporter=url))
         assert is_(Status.FAILED, "no exporter answers at http://127.0.0.1:", node.answers(install))
