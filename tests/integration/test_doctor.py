@@ -182,6 +182,12 @@ def test_series(install: Install, stack: Stack) -> None:
     page = 'gpuglass_build_info{node="n1",version="1"} 1\n'
     with serving({"/metrics": page}) as url:
         here = replace(install, addresses=replace(install.addresses, exporter=url))
+        assert is_(Status.FAILED, "nothing of n1 has arrived", pipeline.series(here))
+        assert is_(Status.SKIPPED, "nothing is scraped yet", pipeline.series(install))
+        write(stack, 'up{job="gpu",instance="n2:1",node="n2"} 0')
+        failed = "nothing of any node has arrived"
+        wait_for("it", lambda: pipeline.series(install).status is Status.FAILED)
+        assert is_(Status.FAILED, failed, pipeline.series(install))
         write(stack, 'gpuglass_build_info{job="gpu",instance="n2:1",node="n2"} 1')
         assert is_(Status.FAILED, "nothing of n1 has arrived", pipeline.series(here))
         assert is_(Status.OK, "series of any node arrived", pipeline.series(install))
