@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from grafana.builder.metricsql import named
 from tests.integration.conftest import Fleet
-from tests.integration.stack import GPU_HOUR_PRICE, KWH_CARBON, KWH_PRICE, PUE, Stack, wait_for
+from tests.integration.stack import GPU_HOUR_PRICE, KWH_CARBON, KWH_PRICE, PUE, Stack, get, wait_for
 from tests.rules.conftest import RECORDS as RECORD_FILES
 from tests.rules.conftest import rules as rules_of
 from tests.rules.replay import replay
@@ -17,15 +17,13 @@ from tests.unit.owners.machine import Machine
 
 from gpuglass.catalogue.records import RECORDS
 
-# Two jobs share GPU 0 from the 20th second on; one job is there for a second only. Of GPU 1 half is
-# a process that cannot be found; GPU 2 is busy at low power, GPU 3 held in vain, GPU 4 in parts.
+# Of GPU 1 half is a process that cannot be found; GPU 2 is busy at low power, GPU 3 held in vain,
+# GPU 4 in parts.
 SCENARIO = """\
 start {start}
 gpus 5 preset=h200
 load gpu=0 constant 0.8
 process pid=101 gpu=0 type=compute memory=30GiB sm=60
-process pid=102 gpu=0 type=compute memory=10GiB sm=20 from=20s
-process pid=103 gpu=0 type=compute memory=10GiB sm=20 from=24.6s until=25.6s
 load gpu=1 constant 0.5
 process pid=101 gpu=1 type=compute memory=10GiB sm=10
 process pid=4194400 gpu=1 type=compute memory=30GiB sm=40
@@ -40,16 +38,26 @@ mig gpu=4 profile=3g.71gb count=2
 process pid=101 gpu=4 mig=0 type=compute memory=30GiB
 process pid=102 gpu=4 mig=1 type=compute memory=10GiB
 """
+# Twenty seconds later a second job shares GPU 0; a third is there for a second only.
+MORE = """\
+process pid=102 gpu=0 type=compute memory=10GiB sm=20 from={second}s
+process pid=103 gpu=0 type=compute memory=10GiB sm=20 from={third:.1f}s until={left:.1f}s
+"""
+# Everyone who is there at first, by what is on the page.
+OWNERS = (
+    *(f'gpu="{gpu}".*job_id="7"' for gpu in (0, 1, 2, 4)),
+    *('gpu="4".*job_id="8"', 'gpu="1".*user="unattributed"', 'container="c0ffeec0ffee"'),
+)
 JOB = "0::/system.slice/slurmstepd.scope/job_{job}/step_0/user/task_0"
 CONTAINER = "0::/system.slice/docker-" + "c0ffee" * 10 + "c0ff.scope"
 END = 50.0
-# All that was there at first is on the page by then, and who comes later has not come.
+# Who was there at first has shown 0 for long enough by then, and who comes later has not come.
 STEADY = 19.0
 PACE = 10.0
 
 
 class Story(NamedTuple):
-    """The node as it was from ``start`` on, in a cluster of its own."""
+    """The node as it was from ``start`` on, when all were there, in a cluster of its own."""
 
     stack: Stack
     start: float
@@ -67,21 +75,30 @@ def story(fleet: Fleet, simulator: Path, tmp_path_factory: pytest.TempPathFactor
     for pid, job in ((101, 7), (102, 8), (103, 9)):
         machine.add(pid, JOB.format(job=job))
     machine.add(104, CONTAINER)
-    start = time.time()
+    played = int(time.time())
+    scenario = SCENARIO.format(start=played)
     address = fleet.stack.exporter(
         "shared",
-        SCENARIO.format(start=int(start)),
+        scenario,
         simulator,
         *("--probe.interval", "100ms", "--path.kmsg", "/nonexistent"),
         *("--path.procfs", str(machine.procfs), "--path.rootfs", str(machine.rootfs)),
     )
     targets = fleet.stack.targets / "shared.yml"
     targets.write_text(f"- targets: ['{address}']\n  labels: {{node: shared, cluster: story}}\n")
+    page = f"http://{address}/metrics"
+    there = [re.compile(rf"gpu_owner_processes{{.*{owner}.*}} [1-9]") for owner in OWNERS]
+    wait_for("all owners", lambda: all(owner.search(get(page)) for owner in there))
+    # Whole seconds: at these the driver looks who is active.
+    start = math.ceil(time.time())
+    second = start - played + 20
+    more = MORE.format(second=second, third=second + 4.6, left=second + 5.6)
+    fleet.stack.change("shared", scenario + more)
     at_end = f'timestamp(up{{instance="{address}"}}) > {start + END:.0f}'
     wait_for("the end of the story", lambda: fleet.stack.values(at_end), 90)
     targets.unlink()
     fleet.stack.flush()
-    return Story(fleet.stack, int(start))
+    return Story(fleet.stack, start)
 
 
 def test_use_adds_up_by_job(story: Story) -> None:
