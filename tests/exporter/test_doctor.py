@@ -55,7 +55,9 @@ def look(serve: Serve, place: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("configuration", "wanted"), [(TLS, "TLS"), (PASSWORD, "a password"), (TLS + PASSWORD, "TLS")]
+    ("configuration", "wanted"),
+    [(TLS, "TLS"), (PASSWORD, "a password"), (TLS + PASSWORD, "TLS")],
+    ids=["tls", "password", "both"],
 )
 def test_who_may_command_it_is_told_all(
     guarded: Guarded, place: Path, configuration: str, wanted: str
