@@ -17,7 +17,6 @@ render() {
     text=${text//@RUN@/$prefix/run}
     text=${text//@LOG@/$prefix/log}
     text=${text//@EXPORTER_LISTEN@/$(listen_address)}
-    text=${text//@PUSH_LISTEN@/$(program_listens vmauth)}
     text=${text//@PUSH_URL@/$push_url}
     text=${text//@PUSH_DIR@/$prefix/push}
     text=${text//@PUSH_QUEUE@/${setting[GPUGLASS_PUSH_QUEUE]}}
@@ -48,7 +47,7 @@ listen_address() {
 program_listens() {
     case $1 in
     exporter) listen_address ;;
-    vmauth) echo 0.0.0.0 ;;
+    vmauth) echo '*' ;;
     *) listen_of "$(openable_name "$1")" ;;
     esac
 }

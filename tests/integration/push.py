@@ -59,7 +59,6 @@ class Host:
         self.workers = folder / "data/workers"
         places = {
             **self.stack.places,
-            "PUSH_LISTEN": "127.0.0.1",
             "VMAUTH_PORT": str(self.port),
             "VMAUTH_METRICS_PORT": str(internal),
         }

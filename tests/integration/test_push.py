@@ -3,17 +3,20 @@
 import http.client
 import json
 import re
+import socket
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tests.integration.push import Host, Worker, gpuglass
 from tests.integration.stack import get, wait_for
+from tests.ports import is_free
 
 from gpuglass.push import credentials, queue
 
@@ -83,6 +86,19 @@ def test_what_a_worker_sends_is_its_own(host: Host, pod: Worker) -> None:
     }
     own = host.stack.query('gpuglass_build_info{node="pod-1"}')
     assert [labels["instance"] for labels, _ in own] == ["pod-1"]
+
+
+@pytest.mark.skipif(not is_free(0, socket.AF_INET6, "::1"), reason="this machine has no IPv6")
+def test_a_worker_pushes_to_an_ipv6_address(host: Host, tmp_path: Path) -> None:
+    there = copy(host)
+    there.url = f"https://[::1]:{host.port}"
+    worker = joined(tmp_path, there, "pod-6")
+    try:
+        worker.start()
+        wait_for("it is up", lambda: host.stack.values('up{node="pod-6"}') == [1])
+    finally:
+        worker.stop()
+    assert host.manage("revoke", "pod-6").returncode == 0
 
 
 @pytest.mark.parametrize("protocol", ["VMProto", "PromProto"])
