@@ -227,6 +227,8 @@ def test_a_role_without_some_programs_removes_their_units(installed: SystemdMach
     # It has read a key that is its user's alone.
     assert "The exporter answers." in said
     assert "https://" in said
+    # Root is told what others need a password for.
+    assert " answers as native" in installed.gpuglass("doctor", "exporter")
 
 
 def test_removal_keeps_the_data_and_then_nothing(installed: SystemdMachine, bare: set[str]) -> None:
