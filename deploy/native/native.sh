@@ -7,8 +7,8 @@ install_native() {
     step_count=5
     [ "$demo" = no ] || step_count=6
     umask 022
-    claim_prefix
     choose_runner
+    claim_prefix
     python=$(find_python)
     choose_grafana
     remove_leftovers
@@ -68,6 +68,7 @@ choose_runner() {
     runner=supervisor
     if systemd_usable; then
         runner=systemd
+        refuse_other_install
     elif [ -d /run/systemd/system ]; then
         say "Programs run under a supervisor, which a reboot ends; systemd $oldest_systemd or newer runs them where root installs: docs/install.md"
     fi

@@ -15,7 +15,6 @@ systemd_usable() {
 # Writes the units and what they need; says whether anything became different. Names go into changed_units.
 systemd_write() {
     local new=$prefix/run/units unit written=()
-    refuse_other_install
     make_user
     rm -rf -- "$new"
     mkdir -p -- "$new"

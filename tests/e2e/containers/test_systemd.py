@@ -96,6 +96,17 @@ def test_systemd_takes_over_with_the_data(installed: SystemdMachine, began: floa
     assert set(PROGRAMS) == set(re.findall(r"^(\S+) RUNNING$", status, re.MULTILINE))
 
 
+def test_another_install_is_refused_before_anything_is_made(installed: SystemdMachine) -> None:
+    installed.shell("mkdir /other; tar -c --exclude=./.gpuglass . | tar -x -C /other")
+    code, said = installed.try_run("sh", "-c", "cd /other && ./setup.sh --worker")
+    where = f"{installed.folder}/.gpuglass"
+    (line,) = said.splitlines()
+    assert line.startswith(f"setup.sh: error: systemd runs another install, in {where}; remove it")
+    assert code == 1
+    assert installed.try_run("test", "-e", "/other/.gpuglass")[0] == 1
+    installed.run("rm", "-r", "/other")
+
+
 def test_units_are_without_fault(installed: SystemdMachine) -> None:
     units = installed.shell("ls /etc/systemd/system/gpuglass*.{target,service,socket}").split()
     assert len(units) == len(UNITS) + 1
