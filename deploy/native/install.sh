@@ -202,6 +202,8 @@ $({
         echo "GPUGLASS_TARGETS_DIR=$source_dir/victoriametrics/targets"
         echo "GPUGLASS_SOURCE_DIR=$source_dir"
         echo "GPUGLASS_DATA_DIR=$prefix/data"
+        echo "GPUGLASS_RULES_CUSTOM_DIR=$source_dir/victoriametrics/rules/custom"
+        echo "GPUGLASS_ALERTMANAGER_RECEIVERS_FILE=$source_dir/victoriametrics/alertmanager/receivers.yml"
         echo "GPUGLASS_ROLLUP_RULES_DIR=$source_dir/victoriametrics/rules/rollups"
         echo "GPUGLASS_SCRAPE_CONFIG=$source_dir/victoriametrics/scrape.yml"
         echo "GPUGLASS_TLS_DIR=$prefix/data/tls"

@@ -199,10 +199,10 @@ class Clone:
         return done.stdout
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """A run of the installed command."""
+        """A run of the installed command, from wherever its user is."""
         return subprocess.run(
             self._inside([str(self.prefix / "bin/gpuglass"), *arguments]),
-            cwd=self.folder,
+            cwd="/",
             env=_environment(),
             capture_output=True,
             text=True,

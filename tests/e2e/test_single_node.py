@@ -109,6 +109,8 @@ def test_installed_command_finds_the_programs_beside_it(running: Clone) -> None:
     assert running.gpuglass("rules", "check") == "1 rule in 1 file: ok\n"
     checked = running.gpuglass("alertmanager", "check", str(folder / "receivers.example.yml"))
     assert "receivers.example.yml: ok, " in checked
+    missing = running.command("alertmanager", "check").stderr
+    assert missing.startswith(f"gpuglass: error: {folder}/receivers.yml: there is no such file")
 
 
 def test_installed_command_looks_after_the_targets(running: Clone) -> None:

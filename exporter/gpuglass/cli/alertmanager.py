@@ -14,7 +14,6 @@ from gpuglass.keeper.receivers.check import Checker, ReceiversError
 from gpuglass.keeper.receivers.compose import BaseError
 from gpuglass.keeper.receivers.keeper import ReceiversKeeper, read
 
-_DEFAULT = "victoriametrics/alertmanager/receivers.yml"
 _PATH = click.Path(path_type=Path)
 
 _amtool_option = click.option(
@@ -24,15 +23,16 @@ _amtool_option = click.option(
     show_default=True,
     help="Name or path of amtool, which checks the receivers file.",
 )
+_receivers_option = click.option(
+    "--alertmanager.receivers-file",
+    "alertmanager_receivers",
+    type=_PATH,
+    default="victoriametrics/alertmanager/receivers.yml",
+    show_default=True,
+    help="File that says who is told of alerts, with our base.yml beside it.",
+)
 _OPTIONS = (
-    click.option(
-        "--alertmanager.receivers-file",
-        "alertmanager_receivers",
-        type=_PATH,
-        default=_DEFAULT,
-        show_default=True,
-        help="File that says who is told of alerts, with our base.yml beside it.",
-    ),
+    _receivers_option,
     click.option(
         "--alertmanager.published-dir",
         "alertmanager_published",
@@ -90,14 +90,16 @@ def command() -> None:
 
 
 @command.command(cls=SettingsCommand)
-@click.argument("file", type=_PATH, default=_DEFAULT)
+@click.argument("file", type=_PATH, required=False)
+@_receivers_option
 @_amtool_option
-def check(file: Path, alertmanager_amtool: str) -> None:
+def check(file: Path | None, alertmanager_receivers: Path, alertmanager_amtool: str) -> None:
     """Check a receivers file as the keeper does; base.yml has to be beside it.
 
-    Without FILE, victoriametrics/alertmanager/receivers.yml is checked. What is wrong is printed as
+    Without FILE, that is the file that the keeper takes. What is wrong is printed as
     FILE:LINE: WHAT, and the exit code is 1.
     """
+    file = file or alertmanager_receivers
     if not file.exists():
         raise click.UsageError(
             f"{file}: there is no such file; receivers.example.yml is a beginning"

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from gpuglass.cli.paths import files
-from gpuglass.cli.ruling import CUSTOM_DIR, vmalert_option
+from gpuglass.cli.ruling import custom_dir_option, vmalert_option
 from gpuglass.cli.settings import SettingsCommand
 from gpuglass.keeper.rules.check import IS_RULES_NAME, Checker, VmalertError, own_names
 from gpuglass.keeper.words import counted
@@ -18,16 +18,17 @@ def command() -> None:
 
 @command.command(cls=SettingsCommand)
 @click.argument("paths", metavar="[FILE|DIR]...", nargs=-1, type=click.Path(path_type=Path))
+@custom_dir_option
 @vmalert_option
-def check(paths: tuple[Path, ...], vmalert: str) -> None:
+def check(paths: tuple[Path, ...], rules_custom: Path, vmalert: str) -> None:
     """Check rule files as the keeper does, each by itself.
 
-    Without FILE or DIR, victoriametrics/rules/custom is checked. What is wrong is printed as
+    Without FILE or DIR, that is the folder that people edit. What is wrong is printed as
     FILE:LINE: WHAT, and the exit code is 1.
     """
     checker = Checker(vmalert)
     rules, problems = 0, 0
-    given = files(paths or (Path(CUSTOM_DIR),), IS_RULES_NAME)
+    given = files(paths or (rules_custom,), IS_RULES_NAME)
     for path in given:
         try:
             file = checker.read(path, str(path), own_names(path.parent))

@@ -9,18 +9,16 @@ from gpuglass.cli.settings import duration, url
 from gpuglass.keeper.rules.check import Checker
 from gpuglass.keeper.rules.keeper import RulesKeeper
 
-CUSTOM_DIR = "victoriametrics/rules/custom"
-
-
+custom_dir_option = click.option(
+    "--rules.custom-dir",
+    "rules_custom",
+    type=click.Path(path_type=Path),
+    default="victoriametrics/rules/custom",
+    show_default=True,
+    help="Folder with the rule files that people edit.",
+)
 _OPTIONS = (
-    click.option(
-        "--rules.custom-dir",
-        "rules_custom",
-        type=click.Path(path_type=Path),
-        default=CUSTOM_DIR,
-        show_default=True,
-        help="Folder with the rule files that people edit.",
-    ),
+    custom_dir_option,
     click.option(
         "--rules.published-dir",
         "rules_published",
