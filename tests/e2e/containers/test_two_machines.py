@@ -110,7 +110,11 @@ def test_a_node_is_enrolled_by_what_its_host_prints(pair: Pair) -> None:
     there, _, here = pair.host.gpuglass("enrol", pair.worker.address).partition("\n# Then, here:\n")
     pair.worker.run("bash", "-c", there)
     assert pair.worker.ask(f"http://{pair.target}/metrics") is None
-    pair.host.gpuglass(*here.split()[1:])
+    added = pair.host.run(pair.host.command, *here.split()[1:])
+    assert added.endswith(": 1 target added\nwhether they answer: gpuglass targets check\n")
+    # It is asked over TLS, with the password.
+    code, said = pair.host.try_run(pair.host.command, "targets", "check")
+    assert (code, f"{pair.target} calls itself " in said) == (1, True)
     wait_for("the node", lambda: pair.host.value('up{job="gpu"}') == 1, 90)
     # Whose page asks for a password tells the doctor through its socket.
     assert " answers as " in pair.worker.gpuglass("doctor", "exporter")

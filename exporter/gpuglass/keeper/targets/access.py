@@ -21,6 +21,10 @@ class AccessError(Exception):
     """The scrape config cannot be followed; the text says why and what to do."""
 
 
+class WithheldError(AccessError):
+    """This user may not read the password or the certificates."""
+
+
 def read(path: Path, scheme: str, environment: Mapping[str, str] = os.environ) -> Way:
     """The password and the certificates with which the nodes are scraped.
 
@@ -30,6 +34,7 @@ def read(path: Path, scheme: str, environment: Mapping[str, str] = os.environ) -
         environment: What ``%{NAME}`` in it stands for.
 
     Raises:
+        WithheldError: A file that it names is not for this user.
         AccessError: It, or a file that it names, cannot be read, or has what we do not know.
     """
     try:
@@ -47,6 +52,10 @@ def read(path: Path, scheme: str, environment: Mapping[str, str] = os.environ) -
         raise _wrong(path, f"is no scrape config ({' '.join(str(error).split())[:120]})") from None
     try:
         return Way(_headers(path, job), _tls(path, job.get("tls_config")), direct=True)
+    except PermissionError as error:
+        raise WithheldError(
+            f"{error.filename}: {error.strerror}; be root, or the user who installed gpuglass"
+        ) from None
     except OSError as error:
         at = f"{error.filename}: " if error.filename else ""
         raise _wrong(path, f"{at}{error.strerror or error}") from None
