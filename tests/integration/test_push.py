@@ -23,6 +23,7 @@ from gpuglass.push import credentials, queue
 OUTAGE = 20.0
 # A scrape that comes a little late makes a longer step, but not one of two intervals.
 STEP = 1.9
+SILENT = "gpuglass_keeper_worker_silent_seconds"
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +285,17 @@ def test_workers_are_listed(host: Host, pod: Worker) -> None:
     (worker,) = (w for w in json.loads(printed.stdout)["workers"] if w["node"] == "pod-1")
     assert worker["labels"] == {"cluster": "rented"}
     assert worker["ephemeral_seconds"] is None
-    assert token_of(pod) not in printed.stdout + host.manage("list").stdout
+    host.add("pod-9")
+    # As the keeper says it: who has time yet to push for the first time counts as if it did.
+    # The newest seconds are not shown yet.
+    at = round((time.time() - 5) * 1000)
+    host.stack.write(*(f'{SILENT}{{worker="{name}"}} 0 {at}' for name in ("pod-1", "pod-9")))
+    told = host.manage("list").stdout
+    assert token_of(pod) not in printed.stdout + told
+    quiet = {line.split()[0]: line for line in told.splitlines()}
+    assert re.match(r"pod-1 +0 s ", quiet["pod-1"])
+    assert re.match(r"pod-9 +nothing yet ", quiet["pod-9"])
+    assert host.manage("revoke", "pod-9").returncode == 0
 
 
 def test_only_their_owner_may_read_the_tokens(host: Host, pod: Worker) -> None:

@@ -151,24 +151,34 @@ def list_(workers_dir: Path | None, victoriametrics_url: str, way: Way, as_json:
         raise click.exceptions.Exit(1)
 
 
-def _silent(storage_url: str, way: Way) -> dict[str, float]:
-    """How long each was silent, as the keeper has it; empty where that cannot be asked."""
+def _silent(storage_url: str, way: Way) -> dict[str, float | None]:
+    """How long each was silent, as the keeper has it, or None if it has pushed nothing yet.
+
+    Empty where that cannot be asked.
+    """
     storage = VictoriaMetrics(storage_url, "--victoriametrics.url", way=way)
     try:
         found = storage.query("last_over_time(gpuglass_keeper_worker_silent_seconds[5m])")
-        return {labels.get("worker", ""): value for labels, value in found}
+        silent = {labels.get("worker", ""): value for labels, value in found}
+        # Who has time yet to push for the first time counts as if it did.
+        found = storage.query('max by (node) (last_over_time(up{job="gpu"}[5m]))')
+        heard = {labels.get("node", "") for labels, _ in found}
     except QueryError as error:
         click.echo(f"how long they are silent is not known: {error}", err=True)
         return {}
+    return {name: seconds if seconds or name in heard else None for name, seconds in silent.items()}
 
 
-def _row(worker: Worker, silent: dict[str, float]) -> tuple[str, ...]:
-    quiet = ago(silent[worker.name]) if worker.name in silent else "not known"
+def _row(worker: Worker, silent: dict[str, float | None]) -> tuple[str, ...]:
+    quiet = "not known"
+    if worker.name in silent:
+        seconds = silent[worker.name]
+        quiet = "nothing yet" if seconds is None else ago(seconds)
     labels = ", ".join(f"{name}={text}" for name, text in worker.labels)
     return worker.name, quiet, ago(worker.life) if worker.life else "no", labels or "-"
 
 
-def _as_json(worker: Worker, silent: dict[str, float]) -> dict[str, Any]:
+def _as_json(worker: Worker, silent: dict[str, float | None]) -> dict[str, Any]:
     return {
         "node": worker.name,
         "added": worker.added,
