@@ -183,7 +183,9 @@ def test_series(install: Install, stack: Stack) -> None:
     with serving({"/metrics": page}) as url:
         here = replace(install, addresses=replace(install.addresses, exporter=url))
         assert is_(Status.FAILED, "nothing of n1 has arrived", pipeline.series(here))
-        assert is_(Status.SKIPPED, "nothing is scraped yet", pipeline.series(install))
+        assert is_(
+            Status.SKIPPED, "nothing is scraped, and nobody pushes", pipeline.series(install)
+        )
         write(stack, 'up{job="gpu",instance="n2:1",node="n2"} 0')
         failed = "nothing of any node has arrived"
         wait_for("it", lambda: pipeline.series(install).status is Status.FAILED)

@@ -196,6 +196,14 @@ def test_a_host_of_another_installation_is_not_trusted(
     assert done.stderr.count("\n") == 1
 
 
+def test_a_host_whose_name_is_not_known_here(pod: Worker) -> None:
+    url = "https://host.invalid:8427"
+    done = gpuglass("push", "check", **{**pod.settings, "GPUGLASS_PUSH_URL": url})
+    told = f"gpuglass: error: {url} cannot be reached: this machine does not know host.invalid ("
+    assert done.stderr.startswith(told)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
 def test_a_revoked_worker_writes_nothing_and_says_so(host: Host, tmp_path: Path) -> None:
     worker = joined(tmp_path, host, "pod-2")
     try:

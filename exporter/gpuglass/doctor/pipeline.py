@@ -211,7 +211,7 @@ def series(install: Install) -> Finding:
     whose = "any node" if node is None else node
     arrived = [moment for _, moment in install.storage.query(newest)]
     if not arrived and node is None and not list(install.storage.query(_EXPECTED)):
-        return skipped("nothing is scraped yet, and nobody pushes: see the check targets")
+        return skipped("nothing is scraped, and nobody pushes: see the check targets")
     if not arrived:
         return failed(f"nothing of {whose} has arrived within a day", "gpuglass targets check")
     age = install.clock() - arrived[0]

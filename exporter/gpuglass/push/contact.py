@@ -76,6 +76,11 @@ def make(
             f"{url} is not the host that this worker was added on, or has another CA by now "
             f"({error.verify_message}); add the worker there anew, with gpuglass workers add"
         ) from None
+    except socket.gaierror as error:
+        raise ContactError(
+            f"{url} cannot be reached: this machine does not know {host} ({error.strerror}); write "
+            "an address by which it reaches the monitoring host"
+        ) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ContactError(
