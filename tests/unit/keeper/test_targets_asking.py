@@ -1,6 +1,5 @@
 """What targets say when they are asked, and how they are reached."""
 
-import os
 import socket
 import ssl
 import threading
@@ -17,7 +16,7 @@ from tests.serving import serving
 import gpuglass
 from gpuglass.keeper.http import Way
 from gpuglass.keeper.targets import access
-from gpuglass.keeper.targets.access import AccessError, WithheldError
+from gpuglass.keeper.targets.access import AccessError
 from gpuglass.keeper.targets.asking import Finding, ask_all, ask_one
 from gpuglass.keeper.targets.file import Target
 
@@ -269,23 +268,6 @@ def test_a_scrape_config_that_cannot_be_followed(tmp_path: Path, job: str, told:
         access.read(path, "http")
     assert str(error.value).startswith(f"{path}: {told.format(folder=tmp_path)}")
     assert str(error.value).endswith("; correct it, or name another with --scrape.config")
-
-
-def test_what_others_may_not_read_is_withheld(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    secret = tmp_path / "secret"
-    secret.touch(0)
-    path = scrape_config(tmp_path, "    basic_auth: {username: ada, password_file: secret}\n")
-    path.chmod(0o644)
-    user = os.geteuid()
-    try:
-        if user == 0:  # who may read everything
-            os.seteuid(65534)
-        with pytest.raises(WithheldError, match=f"^{secret}: Permission denied; be root, or "):
-            access.read(path, "http")
-    finally:
-        os.seteuid(user)
 
 
 def test_without_a_scrape_config_nodes_are_asked_plainly(tmp_path: Path) -> None:
