@@ -246,7 +246,8 @@ def test_backup_that_fails_leaves_neither_snapshot_nor_backup(
 def test_only_the_newest_backups_are_kept(tmp_path: Path, source: Installation) -> None:
     shelf = tmp_path / "backups"
     for _ in range(3):
-        assert source.gpuglass("backup", str(shelf), "--keep", "2")[0] == 0
+        code, told = source.gpuglass("backup", str(shelf), "--keep", "2")
+        assert code == 0, told
     backups = sorted(path for path in shelf.iterdir() if path.is_dir())
     assert len(backups) == 2
     for backup in backups:
